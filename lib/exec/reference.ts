@@ -1,0 +1,104 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { InvalidArgumentError, throwIfAborted } from '../errors.js';
+import { type AnyOp, type Named, opNamed, type RefTensor } from '../ir/define_op.js';
+import type { Graph } from '../ir/graph.js';
+import { type Bindings, evalShape, ShapeError } from '../ir/shape.js';
+import type { Node, Value } from '../ir/value.js';
+import { decompose } from '../passes/decompose.js';
+import { elementCount, type Tensor } from '../tensor.js';
+import { type ParamSource, readParam } from '../weights/param_source.js';
+import type { CompileOptions, Executable, Executor, RunRequest, Session } from './executor.js';
+
+/** Longest stretch of computing between two turns of the event loop, in milliseconds. */
+const sliceMs = 5;
+
+/** The executor that defines what every op means: TypeScript, float64, one loop an op. */
+export const referenceExecutor: Executor = {
+  device: 'reference',
+  isa: 'float64',
+  open: (params) => new ReferenceSession(params),
+};
+
+class ReferenceSession implements Session {
+  readonly #source: ParamSource;
+  readonly #params = new Map<string, RefTensor>();
+  readonly #states = new Map<string, RefTensor>();
+
+  constructor(source: ParamSource) {
+    this.#source = source;
+  }
+
+  get bytes(): number {
+    return [...this.#params.values(), ...this.#states.values()].reduce((n, t) => n + t.data.byteLength, 0);
+  }
+
+  async compile(graph: Graph, { signal, onProgress }: CompileOptions = {}): Promise<Executable> {
+    const primitives = decompose(graph, () => false);
+    let done = 0;
+    for (const value of primitives.params.values()) {
+      throwIfAborted(signal);
+      if (!this.#params.has(value.name)) {
+        const shape = evalShape(value.shape, {});
+        this.#params.set(value.name, { shape, data: await readParam(this.#source, value.name, { signal }) });
+      }
+      onProgress?.(++done, primitives.params.size);
+    }
+    for (const value of primitives.states.values()) {
+      const shape = evalShape(value.shape, {});
+      if (!this.#states.has(value.name)) this.#states.set(value.name, { shape, data: new Float64Array(elementCount(shape)) });
+    }
+    return { run: (request) => this.#run(primitives, request) };
+  }
+
+  async #run(graph: Graph, { inputs, bindings, signal }: RunRequest): Promise<Record<string, Tensor>> {
+    const values = new Map<Value, RefTensor>();
+    for (const v of graph.params.values()) values.set(v, this.#params.get(v.name) as RefTensor);
+    for (const v of graph.states.values()) values.set(v, this.#states.get(v.name) as RefTensor);
+    for (const v of graph.constants) values.set(v, { shape: evalShape(v.shape, {}), data: Float64Array.from(v.data ?? []) });
+    for (const v of graph.inputs.values()) values.set(v, feed(v, inputs[v.name], bindings));
+    let turn = performance.now();
+    for (const node of graph.nodes) {
+      throwIfAborted(signal);
+      this.#step(node, opNamed(node.op), values, bindings);
+      if (performance.now() - turn > sliceMs) {
+        await nextTurn();
+        turn = performance.now();
+      }
+    }
+    return Object.fromEntries([...graph.outputs].map(([name, v]) => [name, toTensor(v, values.get(v) as RefTensor)]));
+  }
+
+  #step(node: Node, op: AnyOp, values: Map<Value, RefTensor>, bindings: Bindings): void {
+    if (op.kind !== 'primitive') throw new ShapeError(`reference: ${op.name} was not decomposed`);
+    const inputs = Object.fromEntries(Object.entries(node.inputs).map(([name, v]) => [name, values.get(v) as RefTensor]));
+    const outputs: Record<string, RefTensor> = {};
+    for (const [name, value] of Object.entries(node.outputs)) {
+      const shape = evalShape(value.shape, bindings);
+      const before = op.writes?.[name];
+      const data = before ? (inputs[before] as RefTensor).data.slice() : new Float64Array(elementCount(shape));
+      outputs[name] = { shape, data };
+      values.set(value, outputs[name]);
+      if (value.state !== undefined) this.#states.set(value.state, outputs[name]);
+    }
+    op.reference(inputs as unknown as Named<readonly string[], RefTensor>, node.attrs, outputs);
+  }
+
+  dispose(): Promise<void> {
+    this.#params.clear();
+    this.#states.clear();
+    return Promise.resolve();
+  }
+}
+
+function feed(value: Value, data: Int32Array | Float32Array | undefined, bindings: Bindings): RefTensor {
+  const shape = evalShape(value.shape, bindings);
+  if (data?.length !== elementCount(shape)) {
+    throw new InvalidArgumentError(`input "${value.name}": expected ${elementCount(shape)} numbers for [${shape.join(',')}], got ${data?.length ?? 'nothing'}`);
+  }
+  return { shape, data: Float64Array.from(data) };
+}
+
+function toTensor(value: Value, t: RefTensor): Tensor {
+  const data = value.dtype === 'i32' ? Int32Array.from(t.data) : Float32Array.from(t.data);
+  return { dtype: value.dtype, shape: [...t.shape], data };
+}

@@ -1,0 +1,67 @@
+import { applyOp, opNamed } from './define_op.js';
+import { Graph } from './graph.js';
+import type { NamedValues, Node, Value } from './value.js';
+
+/** Copies leaves and nodes of a graph into a new one; `map` says what a value has become. */
+export class Rewriter {
+  readonly source: Graph;
+  readonly target: Graph = new Graph();
+  readonly #map = new Map<Value, Value>();
+
+  constructor(source: Graph) {
+    this.source = source;
+    for (const v of source.inputs.values()) this.set(v, this.target.input(v.name, v.dtype, v.shape));
+    for (const v of source.params.values()) this.set(v, this.target.param(v.name, v.dtype, v.shape));
+    for (const v of source.states.values()) this.set(v, this.target.state(v.name, v.dtype, v.shape));
+    for (const v of source.constants) this.set(v, this.target.constant(v.dtype, v.shape as number[], v.data ?? []));
+  }
+
+  /** What `value` of the source has become in the target. */
+  get(value: Value): Value {
+    const mapped = this.#map.get(value);
+    if (!mapped) throw new Error(`rewrite: ${value.name} (#${value.id}) was dropped but is still used`);
+    return mapped;
+  }
+
+  set(from: Value, to: Value): void {
+    this.#map.set(from, to);
+  }
+
+  inputs(node: Node): NamedValues {
+    return Object.fromEntries(Object.entries(node.inputs).map(([name, v]) => [name, this.get(v)]));
+  }
+
+  /** Says what a node's outputs have become. */
+  replace(node: Node, outputs: NamedValues): void {
+    for (const [name, value] of Object.entries(node.outputs)) {
+      const to = outputs[name];
+      if (to) this.set(value, to);
+    }
+  }
+
+  copy(node: Node): void {
+    this.replace(node, applyOp(opNamed(node.op), this.inputs(node), node.attrs));
+  }
+
+  /** Declares the outputs and returns the new graph. */
+  finish(): Graph {
+    for (const [name, value] of this.source.outputs) this.target.output(name, this.get(value));
+    return this.target;
+  }
+}
+
+/** The nodes that read each value. */
+export function usersOf(graph: Graph): Map<Value, Node[]> {
+  const users = new Map<Value, Node[]>();
+  for (const node of graph.nodes) {
+    for (const value of Object.values(node.inputs)) users.set(value, [...(users.get(value) ?? []), node]);
+  }
+  return users;
+}
+
+/** The node that computes each value. */
+export function producersOf(graph: Graph): Map<Value, Node> {
+  const producers = new Map<Value, Node>();
+  for (const node of graph.nodes) for (const value of Object.values(node.outputs)) producers.set(value, node);
+  return producers;
+}

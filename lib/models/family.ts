@@ -1,0 +1,39 @@
+import type { Value } from '../ir/value.js';
+import type { RopeFrequencies } from '../nn/rope_frequencies.js';
+import type { Scope } from '../nn/scope.js';
+import type { TextInputs } from '../nn/text_inputs.js';
+import type { ConfigReader } from '../weights/config.js';
+
+/** What every text model's configuration says, whatever the family. */
+export interface TextConfig {
+  readonly vocabSize: number;
+  /** Positions that the model has or was made for. */
+  readonly contextLength: number;
+  /** Whether a sequence may outgrow `contextLength` (dynamic RoPE). */
+  readonly unbounded: boolean;
+  readonly rope?: RopeFrequencies;
+}
+
+/** How a family's checkpoints name and lay out tensors, as data. */
+export interface CheckpointLayout {
+  /** Weights stored as [in, out] rather than [out, in]. */
+  readonly transposed?: RegExp;
+  /** Prefix that tensor names may have or lack. */
+  readonly optionalPrefix?: string;
+  /** Tensors that carry nothing the model needs. */
+  readonly ignored?: readonly RegExp[];
+}
+
+/** A causal text model: a config reader and a graph. It knows nothing of devices, quantization or ONNX. */
+export interface TextFamily<C extends TextConfig = TextConfig> {
+  readonly name: string;
+  /** `model_type` values of config.json that this family reads. */
+  readonly modelTypes: readonly string[];
+  readonly layout: CheckpointLayout;
+  /** Throws ModelFormatError naming the field that is missing or unfit, UnsupportedError for a value that we do not have. */
+  readConfig(config: ConfigReader): C;
+  /** Hidden states [T, C]: the embedding's, then each layer's, the last one after the final norm. */
+  forward(scope: Scope, config: C, inputs: TextInputs): readonly Value[];
+  /** Logits [R, V] of hidden rows [R, C]. */
+  head(scope: Scope, config: C, hidden: Value): Value;
+}

@@ -1,0 +1,135 @@
+import type { Value } from '../ir/value.js';
+import { mergeHeads, splitHeads } from '../nn/heads.js';
+import { ropeFrequencies, type RopeFrequencies } from '../nn/rope_frequencies.js';
+import type { Scope } from '../nn/scope.js';
+import type { TextInputs } from '../nn/text_inputs.js';
+import { type Activation, activation } from '../ops/activation.js';
+import { add, mul } from '../ops/binary.js';
+import { linear } from '../ops/linear.js';
+import { rope } from '../ops/rope.js';
+import type { ConfigReader } from '../weights/config.js';
+import type { TextConfig, TextFamily } from './family.js';
+import { readActivation, readLayerWindows, readRope } from './llama_config.js';
+
+/** A Llama-like decoder: RMS norms, rotary positions, grouped-query attention, gated MLP. */
+export interface LlamaConfig extends TextConfig {
+  readonly dim: number; // C
+  readonly layers: number;
+  readonly heads: number; // H
+  readonly kvHeads: number; // Hkv, divides H
+  readonly headDim: number; // D
+  readonly mlpDim: number; // F
+  readonly eps: number;
+  readonly activation: Activation;
+  readonly rope: RopeFrequencies;
+  /** Attention window of each layer; 0: all. */
+  readonly windows: readonly number[];
+  readonly qkvBias: boolean;
+  readonly outputBias: boolean; // of attention's output projection
+  readonly mlpBias: boolean;
+  readonly qkNorm: boolean; // RMS norm of each q and k head
+  readonly tied: boolean; // lm_head shares embed_tokens
+}
+
+interface Rotation {
+  readonly cos: Value;
+  readonly sin: Value;
+}
+
+/** x [T, C] → [T, C]. */
+function attention(s: Scope, c: LlamaConfig, inputs: TextInputs, layer: number, x: Value, { cos, sin }: Rotation): Value {
+  const bias = c.qkvBias;
+  const heads = (name: string, count: number): Value => splitHeads(s.linear(x, `${name}_proj`, count * c.headDim, { bias }), count);
+  const normed = (y: Value, name: string): Value => (c.qkNorm ? s.rmsNorm(y, `${name}_norm`, c.eps) : y);
+  const q = rope(normed(heads('q', c.heads), 'q'), cos, sin); // [T, H, D]
+  const k = rope(normed(heads('k', c.kvHeads), 'k'), cos, sin); // [T, Hkv, D]
+  const y = inputs.attend(layer, q, k, heads('v', c.kvHeads), { scale: c.headDim ** -0.5, window: c.windows[layer] ?? 0 });
+  return s.linear(mergeHeads(y), 'o_proj', c.dim, { bias: c.outputBias });
+}
+
+/** (act(x·Wg) ⊙ x·Wu)·Wd. Shazeer 2020, https://arxiv.org/abs/2002.05202 */
+function mlp(s: Scope, c: LlamaConfig, x: Value): Value {
+  const bias = c.mlpBias;
+  const gate = activation(c.activation, s.linear(x, 'gate_proj', c.mlpDim, { bias }));
+  return s.linear(mul(gate, s.linear(x, 'up_proj', c.mlpDim, { bias })), 'down_proj', c.dim, { bias });
+}
+
+function forward(scope: Scope, c: LlamaConfig, inputs: TextInputs): Value[] {
+  const s = scope.at('model');
+  let x = s.embedding(inputs.tokens, 'embed_tokens', c.vocabSize, c.dim);
+  const rotation = inputs.ropeTable(c.rope);
+  const hidden: Value[] = [];
+  for (let i = 0; i < c.layers; i++) {
+    hidden.push(x);
+    const layer = s.at('layers').at(i);
+    x = add(x, attention(layer.at('self_attn'), c, inputs, i, layer.rmsNorm(x, 'input_layernorm', c.eps), rotation));
+    x = add(x, mlp(layer.at('mlp'), c, layer.rmsNorm(x, 'post_attention_layernorm', c.eps)));
+  }
+  return [...hidden, s.rmsNorm(x, 'norm', c.eps)];
+}
+
+function head(s: Scope, c: LlamaConfig, hidden: Value): Value {
+  const owner = c.tied ? s.at('model').at('embed_tokens') : s.at('lm_head');
+  return linear(hidden, owner.param('weight', [c.vocabSize, c.dim]));
+}
+
+/** What the members of this family share; each says what differs. */
+function readShared(config: ConfigReader): Omit<LlamaConfig, 'windows' | 'qkvBias' | 'outputBias' | 'mlpBias' | 'qkNorm'> {
+  const dim = config.num('hidden_size', { integer: true, min: 1 });
+  const heads = config.num('num_attention_heads', { integer: true, min: 1 });
+  const headDim = config.num('head_dim', { integer: true, min: 1, default: Math.floor(dim / heads) });
+  const contextLength = config.num('max_position_embeddings', { integer: true, min: 1, default: 2048 });
+  const { rope, unbounded } = readRope(config, headDim, contextLength);
+  return {
+    vocabSize: config.num('vocab_size', { integer: true, min: 1 }),
+    contextLength, unbounded, dim, heads, headDim,
+    layers: config.num('num_hidden_layers', { integer: true, min: 0 }),
+    kvHeads: config.num('num_key_value_heads', { integer: true, min: 1, default: heads }),
+    mlpDim: config.num('intermediate_size', { integer: true, min: 1 }),
+    eps: config.num('rms_norm_eps', { min: 0, default: 1e-6 }),
+    activation: readActivation(config, 'hidden_act', 'silu'),
+    rope: ropeFrequencies(rope),
+    tied: config.bool('tie_word_embeddings', { default: false }),
+  };
+}
+
+const shared = { forward, head, layout: { ignored: [/\.rotary_emb\.inv_freq$/] } };
+const plain = { qkvBias: false, outputBias: false, mlpBias: false, qkNorm: false, windows: [] };
+
+/** Llama 1 to 3.x. Touvron et al. 2023, https://arxiv.org/abs/2302.13971 */
+export const llama: TextFamily<LlamaConfig> = {
+  ...shared, name: 'llama', modelTypes: ['llama'],
+  readConfig(config) {
+    const bias = config.bool('attention_bias', { default: false });
+    return { ...readShared(config), ...plain, qkvBias: bias, outputBias: bias, mlpBias: config.bool('mlp_bias', { default: false }) };
+  },
+};
+
+/** Mistral: a sliding window, a free head width. Jiang et al. 2023, https://arxiv.org/abs/2310.06825 */
+export const mistral: TextFamily<LlamaConfig> = {
+  ...shared, name: 'mistral', modelTypes: ['mistral'],
+  readConfig(config) {
+    const c = readShared(config);
+    const window = config.num('sliding_window', { integer: true, min: 1, default: 0 });
+    return { ...c, ...plain, windows: Array.from({ length: c.layers }, () => window) };
+  },
+};
+
+/** Qwen2 and 2.5: biases on q, k and v. Yang et al. 2024, https://arxiv.org/abs/2407.10671 */
+export const qwen2: TextFamily<LlamaConfig> = {
+  ...shared, name: 'qwen2', modelTypes: ['qwen2'],
+  readConfig(config) {
+    const c = readShared(config);
+    return { ...c, ...plain, qkvBias: true, windows: readLayerWindows(config, c.layers) };
+  },
+};
+
+/** Qwen3: norms on q and k heads. Yang et al. 2025, https://arxiv.org/abs/2505.09388 */
+export const qwen3: TextFamily<LlamaConfig> = {
+  ...shared, name: 'qwen3', modelTypes: ['qwen3'],
+  readConfig(config) {
+    const c = readShared(config);
+    const bias = config.bool('attention_bias', { default: false });
+    return { ...c, ...plain, qkvBias: bias, outputBias: bias, qkNorm: true, windows: readLayerWindows(config, c.layers) };
+  },
+};

@@ -1,0 +1,75 @@
+import { UnsupportedError } from '../errors.js';
+import type { RopeConfig, RopeScaling } from '../nn/rope_frequencies.js';
+import type { Activation } from '../ops/activation.js';
+import type { ConfigReader } from '../weights/config.js';
+
+/** Hugging Face's names of activations. */
+const activationNames: Readonly<Record<string, Activation>> = {
+  silu: 'silu', swish: 'silu', gelu: 'gelu', gelu_new: 'gelu_tanh', gelu_fast: 'gelu_tanh', gelu_pytorch_tanh: 'gelu_tanh',
+  quick_gelu: 'quick_gelu', relu: 'relu', tanh: 'tanh', sigmoid: 'sigmoid', linear: 'none',
+};
+
+/** Reads an activation's name. Throws UnsupportedError for one that we do not have. */
+export function readActivation(config: ConfigReader, key: string, fallback: string): Activation {
+  const name = config.str(key, { default: fallback });
+  const known = Object.hasOwn(activationNames, name) ? activationNames[name] : undefined;
+  if (!known) throw new UnsupportedError(`config.json: ${key} "${name}" is not supported; known: ${Object.keys(activationNames).join(', ')}`);
+  return known;
+}
+
+/** `rope_theta` and `rope_scaling` (or `rope_parameters`, their newer form). Unbounded: dynamic scaling follows any length. */
+export function readRope(config: ConfigReader, width: number, contextLength: number): { rope: RopeConfig; unbounded: boolean } {
+  const parameters = config.object('rope_parameters');
+  const theta = (parameters ?? config).num('rope_theta', { min: 1, default: config.num('rope_theta', { min: 1, default: 10000 }) });
+  const scaling = readScaling(parameters ?? config.object('rope_scaling'), contextLength);
+  return { rope: { theta, width, contextLength, scaling }, unbounded: scaling.type === 'dynamic' };
+}
+
+function readScaling(s: ConfigReader | undefined, contextLength: number): RopeScaling {
+  if (!s) return { type: 'default' };
+  const type = s.str('rope_type', { default: s.str('type', { default: 'default' }) });
+  const original = (): number => s.num('original_max_position_embeddings', { integer: true, min: 1, default: contextLength });
+  switch (type) {
+    case 'default':
+      return { type };
+    case 'linear':
+    case 'dynamic':
+      return { type, factor: s.num('factor', { min: 1 }) };
+    case 'llama3':
+      return {
+        type, factor: s.num('factor', { min: 1 }), lowFreqFactor: s.num('low_freq_factor'), highFreqFactor: s.num('high_freq_factor'),
+        originalContext: original(),
+      };
+    case 'yarn':
+      return readYarn(s, original());
+    default:
+      throw new UnsupportedError(`config.json: rope_scaling type "${type}" is not supported; known: default, linear, dynamic, llama3, yarn`);
+  }
+}
+
+function readYarn(s: ConfigReader, originalContext: number): RopeScaling {
+  const factor = s.num('factor', { min: 1 });
+  const magnitude = (m: number): number => (factor <= 1 ? 1 : 0.1 * m * Math.log(factor) + 1);
+  const mscale = s.num('mscale', { default: 0 });
+  const mscaleAll = s.num('mscale_all_dim', { default: 0 });
+  const byDefault = mscale && mscaleAll ? magnitude(mscale) / magnitude(mscaleAll) : magnitude(1);
+  return {
+    type: 'yarn', factor, originalContext,
+    betaFast: s.num('beta_fast', { default: 32 }),
+    betaSlow: s.num('beta_slow', { default: 1 }),
+    attentionFactor: s.num('attention_factor', { default: byDefault }),
+    truncate: s.bool('truncate', { default: true }),
+  };
+}
+
+/** Qwen's windows: with `use_sliding_window`, the layers that `layer_types` names, else those from `max_window_layers` on; 0: none. */
+export function readLayerWindows(config: ConfigReader, layers: number): number[] {
+  const used = config.bool('use_sliding_window', { default: false });
+  const window = config.num('sliding_window', { integer: true, min: 1, default: 0 });
+  const from = config.num('max_window_layers', { integer: true, min: 0, default: layers });
+  const types = config.strings('layer_types');
+  return Array.from({ length: layers }, (_, i) => {
+    const slides = types ? types[i] === 'sliding_attention' : i >= from;
+    return used && slides ? window : 0;
+  });
+}

@@ -1,0 +1,42 @@
+import { defineOp, f32 } from '../ir/define_op.js';
+import { broadcastShapes } from '../ir/shape.js';
+import type { Value } from '../ir/value.js';
+import { broadcastStrides, walk } from './strides.js';
+
+/** The functions of two numbers that kernels know, with their meaning in float64. The order is shared with kernels/cpu/kernel.h. */
+export const binaryFunctions = {
+  add: (a: number, b: number) => a + b,
+  sub: (a: number, b: number) => a - b,
+  mul: (a: number, b: number) => a * b,
+  div: (a: number, b: number) => a / b,
+  max: (a: number, b: number) => Math.max(a, b),
+  min: (a: number, b: number) => Math.min(a, b),
+  pow: (a: number, b: number) => a ** b,
+  less: (a: number, b: number) => (a < b ? 1 : 0),
+  equal: (a: number, b: number) => (a === b ? 1 : 0),
+} as const;
+
+export type BinaryFunction = keyof typeof binaryFunctions;
+
+const binaryOp = defineOp({
+  kind: 'primitive',
+  name: 'binary',
+  inputs: ['a', 'b'],
+  outputs: ['y'],
+  infer: ({ a, b }, { fn }: { readonly fn: BinaryFunction }) => ({ y: f32(broadcastShapes(fn, a.shape, b.shape)) }),
+  gradient: 'pending',
+  onnx: 'pending',
+  reference({ a, b }, { fn }, { y }) {
+    const f = binaryFunctions[fn];
+    const rank = y.shape.length;
+    walk(y.shape, [broadcastStrides(a.shape, rank), broadcastStrides(b.shape, rank)], (i, [ia, ib]) => {
+      y.data[i] = f(a.data[ia as number] as number, b.data[ib as number] as number);
+    });
+  },
+});
+
+/** y = fn(a, b), elementwise with NumPy's broadcasting. */
+export const binary = (fn: BinaryFunction, a: Value, b: Value): Value => binaryOp({ a, b }, { fn }).y;
+export const add = (a: Value, b: Value): Value => binary('add', a, b);
+export const sub = (a: Value, b: Value): Value => binary('sub', a, b);
+export const mul = (a: Value, b: Value): Value => binary('mul', a, b);

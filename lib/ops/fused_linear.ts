@@ -1,0 +1,52 @@
+import { defineOp, f32 } from '../ir/define_op.js';
+import { expectShape, fixedDim, ShapeError } from '../ir/shape.js';
+import type { TensorType, Value } from '../ir/value.js';
+import { type Activation, activation } from './activation.js';
+import { add, mul } from './binary.js';
+import { concat } from './concat.js';
+import { linear } from './linear.js';
+
+/** How several weights make one result: `one` weight, a gate and an up projection, or columns side by side. */
+export type Combine = 'one' | 'gate' | 'concat';
+
+interface FusedLinearAttrs extends Record<string, string> {
+  readonly combine: Combine;
+  readonly activation: Activation;
+}
+
+const widthOf = (w: TensorType): number => fixedDim('fused_linear', 'the rows of a weight', w.shape[0]);
+
+const fusedLinearOp = defineOp({
+  kind: 'composite',
+  name: 'fused_linear',
+  inputs: ['x', 'w0', 'w1?', 'w2?', 'b0?', 'b1?', 'b2?', 'residual?'],
+  outputs: ['y'],
+  infer({ x, w0, w1, w2, residual }, { combine }: FusedLinearAttrs) {
+    const widths = [w0, w1, w2].filter((w) => w !== undefined).map(widthOf);
+    if (combine !== 'concat' && widths.length !== (combine === 'gate' ? 2 : 1)) {
+      throw new ShapeError(`fused_linear: "${combine}" does not take ${widths.length} weights`);
+    }
+    const n = combine === 'concat' ? widths.reduce((a, b) => a + b, 0) : (widths[0] as number);
+    const shape = [...x.shape.slice(0, -1), n];
+    if (residual) expectShape('fused_linear', 'residual', residual, shape);
+    return { y: f32(shape) };
+  },
+  decompose({ x, w0, w1, w2, b0, b1, b2, residual }, attrs) {
+    let y = linear(x, w0, b0);
+    if (attrs.combine === 'gate') y = mul(activation(attrs.activation, y), linear(x, w1 as Value, b1));
+    else {
+      if (w1) y = concat(y, linear(x, w1, b1), -1);
+      if (w2) y = concat(y, linear(x, w2, b2), -1);
+      y = activation(attrs.activation, y);
+    }
+    return { y: residual ? add(y, residual) : y };
+  },
+});
+
+export type FusedLinearInputs = Parameters<typeof fusedLinearOp>[0];
+
+/**
+ * One pass over several weights. `one`: act(x·W0ᵀ + b0); `gate`: act(x·W0ᵀ + b0) ⊙ (x·W1ᵀ + b1); `concat`: the results of up to
+ * three weights side by side. Then + residual. x [..., K], w [N, K] → [..., N].
+ */
+export const fusedLinear = (inputs: FusedLinearInputs, attrs: FusedLinearAttrs): Value => fusedLinearOp(inputs, attrs).y;

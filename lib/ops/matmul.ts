@@ -1,0 +1,41 @@
+import { defineOp, f32 } from '../ir/define_op.js';
+import { broadcastShapes, ShapeError, showType } from '../ir/shape.js';
+import type { Value } from '../ir/value.js';
+import { broadcastStrides, walk } from './strides.js';
+
+const matmulOp = defineOp({
+  kind: 'primitive',
+  name: 'matmul',
+  inputs: ['a', 'b'],
+  outputs: ['y'],
+  infer({ a, b }, _attrs: Record<string, never>) {
+    const [m, k] = a.shape.slice(-2);
+    const [k2, n] = b.shape.slice(-2);
+    if (m === undefined || k === undefined || n === undefined || k !== k2) {
+      throw new ShapeError(`matmul: expected [..., M, K] and [..., K, N], got ${showType(a)} and ${showType(b)}`);
+    }
+    return { y: f32([...broadcastShapes('matmul', a.shape.slice(0, -2), b.shape.slice(0, -2)), m, n]) };
+  },
+  gradient: 'pending',
+  onnx: 'pending',
+  reference({ a, b }, _attrs, { y }) {
+    const batch = y.shape.slice(0, -2);
+    const [m, n] = y.shape.slice(-2) as [number, number];
+    const k = a.shape.at(-1) as number;
+    const strides = [a, b].map((t) => broadcastStrides(t.shape.slice(0, -2), batch.length));
+    walk(batch, strides, (i, [ia, ib]) => {
+      for (let r = 0; r < m; r++) {
+        for (let c = 0; c < n; c++) {
+          let sum = 0;
+          for (let j = 0; j < k; j++) {
+            sum += (a.data[((ia as number) * m + r) * k + j] as number) * (b.data[((ib as number) * k + j) * n + c] as number);
+          }
+          y.data[(i * m + r) * n + c] = sum;
+        }
+      }
+    });
+  },
+});
+
+/** y = a·b over the last two axes; the axes before broadcast. a [..., M, K], b [..., K, N] → [..., M, N]. */
+export const matmul = (a: Value, b: Value): Value => matmulOp({ a, b }, {}).y;

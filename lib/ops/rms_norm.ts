@@ -1,0 +1,28 @@
+import { defineOp, f32 } from '../ir/define_op.js';
+import { expectShape } from '../ir/shape.js';
+import type { Value } from '../ir/value.js';
+import { add, mul } from './binary.js';
+import { meanLast } from './reduce.js';
+import { scalar } from './scalar.js';
+import { unary } from './unary.js';
+
+const rmsNormOp = defineOp({
+  kind: 'composite',
+  name: 'rms_norm',
+  inputs: ['x', 'weight'],
+  outputs: ['y'],
+  infer({ x, weight }, _attrs: { readonly eps: number }) {
+    expectShape('rms_norm', 'weight', weight, [x.shape.at(-1)]);
+    return { y: f32(x.shape) };
+  },
+  decompose({ x, weight }, { eps }) {
+    const scale = unary('rsqrt', add(meanLast(mul(x, x)), scalar(x, eps)));
+    return { y: mul(mul(x, scale), weight) };
+  },
+});
+
+/**
+ * y = x · rsqrt(mean(x²) + eps) · weight over the last axis. x [..., C], weight [C] → [..., C].
+ * Zhang & Sennrich 2019, https://arxiv.org/abs/1910.07467
+ */
+export const rmsNorm = (x: Value, weight: Value, eps: number): Value => rmsNormOp({ x, weight }, { eps }).y;

@@ -1,0 +1,38 @@
+import { defineOp, f32 } from '../ir/define_op.js';
+import type { Value } from '../ir/value.js';
+import { erf } from './special.js';
+
+/** The functions of one number that kernels know, with their meaning in float64. The order is shared with kernels/cpu/kernel.h. */
+export const unaryFunctions = {
+  neg: (x: number) => -x,
+  abs: Math.abs,
+  exp: Math.exp,
+  log: Math.log,
+  sqrt: Math.sqrt,
+  rsqrt: (x: number) => 1 / Math.sqrt(x),
+  tanh: Math.tanh,
+  erf,
+  sigmoid: (x: number) => 1 / (1 + Math.exp(-x)),
+  sin: Math.sin,
+  cos: Math.cos,
+  relu: (x: number) => (x > 0 || Number.isNaN(x) ? x : 0),
+} as const;
+
+export type UnaryFunction = keyof typeof unaryFunctions;
+
+const unaryOp = defineOp({
+  kind: 'primitive',
+  name: 'unary',
+  inputs: ['x'],
+  outputs: ['y'],
+  infer: ({ x }, _attrs: { readonly fn: UnaryFunction }) => ({ y: f32(x.shape) }),
+  gradient: 'pending',
+  onnx: 'pending',
+  reference({ x }, { fn }, { y }) {
+    const f = unaryFunctions[fn];
+    for (let i = 0; i < y.data.length; i++) y.data[i] = f(x.data[i] as number);
+  },
+});
+
+/** y = fn(x), elementwise. */
+export const unary = (fn: UnaryFunction, x: Value): Value => unaryOp({ x }, { fn }).y;

@@ -1,0 +1,75 @@
+import type { Graph } from '../ir/graph.js';
+import { Rewriter } from '../ir/rewrite.js';
+import type { Node, Value } from '../ir/value.js';
+import type { Activation } from '../ops/activation.js';
+import { type FusedLinearInputs, fusedLinear } from '../ops/fused_linear.js';
+import { Matcher } from './match.js';
+
+type Attrs = Parameters<typeof fusedLinear>[1];
+/** A fused linear that a node can become, in values of the graph that is rewritten. */
+interface Fusion {
+  readonly inputs: FusedLinearInputs;
+  readonly attrs: Attrs;
+}
+
+/** act(x·W0ᵀ) ⊙ x·W1ᵀ. */
+function gate(m: Matcher, node: Node): Fusion | undefined {
+  if (node.op !== 'binary' || node.attrs.fn !== 'mul') return undefined;
+  for (const [a, b] of [[node.inputs.a, node.inputs.b], [node.inputs.b, node.inputs.a]]) {
+    const act = m.soleProducer(a, 'activation');
+    const first = m.soleProducer(act?.inputs.x, 'linear');
+    const second = m.soleProducer(b, 'linear');
+    if (!act || !first || first.inputs.x !== second?.inputs.x) continue;
+    return {
+      inputs: {
+        x: first.inputs.x as Value, w0: first.inputs.w as Value, w1: second?.inputs.w, b0: first.inputs.bias, b1: second?.inputs.bias,
+      },
+      attrs: { combine: 'gate', activation: act.attrs.fn as Activation },
+    };
+  }
+  return undefined;
+}
+
+/** act(x·Wᵀ). */
+function activated(m: Matcher, node: Node): Fusion | undefined {
+  const producer = node.op === 'activation' ? m.soleProducer(node.inputs.x, 'linear') : undefined;
+  return producer && { inputs: one(producer), attrs: { combine: 'one', activation: node.attrs.fn as Activation } };
+}
+
+const one = (linear: Node): FusedLinearInputs => ({
+  x: linear.inputs.x as Value, w0: linear.inputs.w as Value, b0: linear.inputs.bias,
+});
+
+/** A linear, fused already or not, plus something of the same shape. */
+function residual(m: Matcher, node: Node): Fusion | undefined {
+  if (node.op !== 'binary' || node.attrs.fn !== 'add') return undefined;
+  const { a, b } = node.inputs;
+  if (!a || !b || a.shape.join() !== b.shape.join()) return undefined;
+  for (const [sum, rest] of [[b, a], [a, b]] as const) {
+    const producer = m.soleProducer(sum, 'linear', 'fused_linear');
+    if (!producer || producer.inputs.residual) continue;
+    if (producer.op === 'linear') return { inputs: { ...one(producer), residual: rest }, attrs: { combine: 'one', activation: 'none' } };
+    return { inputs: { ...(producer.inputs as unknown as FusedLinearInputs), residual: rest }, attrs: producer.attrs as unknown as Attrs };
+  }
+  return undefined;
+}
+
+function rewrite(graph: Graph, match: (m: Matcher, node: Node) => Fusion | undefined): Graph {
+  const m = new Matcher(graph);
+  const r = new Rewriter(graph);
+  for (const node of graph.nodes) {
+    const fusion = match(m, node);
+    if (!fusion) {
+      r.copy(node);
+      continue;
+    }
+    const inputs = Object.fromEntries(Object.entries(fusion.inputs).map(([name, v]) => [name, v && r.get(v)]));
+    r.set(node.outputs.y as Value, fusedLinear(inputs as unknown as FusedLinearInputs, fusion.attrs));
+  }
+  return r.finish();
+}
+
+/** Activations, gates and residual sums become part of the linear before them: its epilogue, while the result is in registers. */
+export function fuseLinear(graph: Graph): Graph {
+  return [gate, activated, residual].reduce((g, match) => rewrite(g, match), graph);
+}

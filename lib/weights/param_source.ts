@@ -1,0 +1,133 @@
+import { isFloat } from '../dtype.js';
+import { ModelFormatError, UnsupportedError } from '../errors.js';
+import { show } from './json_file.js';
+import { type ReadTensorOptions, readTensor } from './read_tensor.js';
+import type { TensorInfo } from './safetensors.js';
+
+/** A checkpoint tensor as a model's parameter. `name` and `shape` are the file's. */
+export interface ParamInfo extends TensorInfo {
+  /** The file holds the parameter's transpose: a parameter [N, K] is stored as [K, N] (GPT-2's Conv1D). */
+  readonly transposed?: boolean;
+}
+
+/** A checkpoint's tensors by the names that the model family gives its parameters. */
+export interface ParamSource {
+  get(name: string): ParamInfo | undefined;
+  names(): Iterable<string>;
+}
+
+/** How a family's names differ from a checkpoint's, as data. Patterns see names without the optional prefix. */
+export interface ParamAliases {
+  /** Begins every name in some checkpoints and none in others. {@link ParamSource.get} takes names with or without it. */
+  readonly optionalPrefix?: string;
+  /** Tensors that carry nothing (buffers such as causal masks): as if they were not there. */
+  readonly ignore?: readonly RegExp[];
+  /** Matrices that are stored transposed. */
+  readonly transposed?: readonly RegExp[];
+}
+
+/**
+ * The parameters of a checkpoint by the family's names; `names()` gives them without the optional prefix.
+ * Errors: ModelFormatError if a tensor is there both with and without the prefix, or a transposed one is no matrix.
+ */
+export function aliasedParams(
+  tensors: ReadonlyMap<string, TensorInfo>,
+  aliases: ParamAliases = {},
+): ParamSource {
+  const prefix = aliases.optionalPrefix ?? '';
+  const strip = (name: string) => (name.startsWith(prefix) ? name.slice(prefix.length) : name);
+  const matches = (patterns: readonly RegExp[] | undefined, name: string) =>
+    patterns?.some((p) => p.test(name)) ?? false;
+  const params = new Map<string, ParamInfo>();
+  for (const [stored, info] of tensors) {
+    const name = strip(stored);
+    if (matches(aliases.ignore, name)) continue;
+    const rival = params.get(name);
+    if (rival !== undefined) {
+      throw new ModelFormatError(
+        `${info.file}: expected one of ${show(rival.name)} and ${show(stored)}, got both`,
+      );
+    }
+    const transposed = matches(aliases.transposed, name);
+    if (transposed && info.shape.length !== 2) {
+      throw new ModelFormatError(
+        `${info.file}: tensor ${show(stored)}: expected a matrix, got shape ${show(info.shape)}`,
+      );
+    }
+    params.set(name, transposed ? { ...info, transposed } : info);
+  }
+  return { get: (name) => params.get(strip(name)), names: () => params.keys() };
+}
+
+/** Shape of the parameter, which is the stored shape unless that is its transpose. */
+export const paramShape = ({ shape, transposed }: ParamInfo): readonly number[] =>
+  transposed ? shape.toReversed() : shape;
+
+/**
+ * Reads a parameter as float64, row-major in its own shape (not the stored one, where that is transposed).
+ * Errors: ModelFormatError if there is none of that name or its file was cut short; OutOfMemoryError; AbortError.
+ */
+export async function readParam(
+  source: ParamSource,
+  name: string,
+  options: ReadTensorOptions = {},
+): Promise<Float64Array> {
+  const info = source.get(name);
+  if (info === undefined)
+    throw new ModelFormatError(`checkpoint: expected tensor ${show(name)}, got none of that name`);
+  return await readTensor(info, { signal: options.signal, transposed: info.transposed });
+}
+
+export interface ExpectedParam {
+  /** Shape that the family computes with. */
+  readonly shape: readonly number[];
+}
+
+/**
+ * Compares what a model needs with what a checkpoint has, and returns the names of tensors that the model does not use,
+ * to be warned of. `redundant` names some that are left out of that list: `lm_head.weight` where embeddings are tied.
+ * Errors: ModelFormatError naming missing tensors, or wrong shapes as expected and got; UnsupportedError for weights
+ * that are not floating point.
+ */
+export function checkParams(
+  expected: ReadonlyMap<string, ExpectedParam>,
+  source: ParamSource,
+  redundant: readonly string[] = [],
+): string[] {
+  const missing: string[] = [];
+  const misshapen: string[] = [];
+  const used = new Set<ParamInfo>();
+  for (const [name, { shape }] of expected) {
+    const info = source.get(name);
+    if (info === undefined) {
+      missing.push(name);
+      continue;
+    }
+    used.add(info);
+    if (!isFloat(info.dtype)) {
+      throw new UnsupportedError(
+        `${info.file}: tensor ${show(info.name)}: expected floating point weights, got ${info.dtype}: quantized checkpoints of this kind are not read`,
+      );
+    }
+    const got = paramShape(info);
+    if (got.length !== shape.length || got.some((dim, i) => dim !== shape[i])) {
+      misshapen.push(
+        `${name}: expected shape ${show(shape)}, got ${show(got)}${info.transposed ? ' (stored transposed)' : ''}`,
+      );
+    }
+  }
+  if (missing.length > 0) {
+    throw new ModelFormatError(
+      `checkpoint: expected ${expected.size} tensors by its config.json, got none for ${missing.length}: ${some(missing, ', ')}`,
+    );
+  }
+  if (misshapen.length > 0) throw new ModelFormatError(`checkpoint: ${some(misshapen, '; ')}`);
+  const known = new Set([...used, ...redundant.map((name) => source.get(name))]);
+  return [...source.names()].filter((name) => !known.has(source.get(name)));
+}
+
+/** The first five of a list, and how many more there are. */
+function some(items: readonly string[], separator: string): string {
+  const more = items.length > 5 ? `${separator}… (${items.length} in all)` : '';
+  return items.slice(0, 5).join(separator) + more;
+}
