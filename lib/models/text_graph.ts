@@ -4,6 +4,7 @@ import { Scope } from '../nn/scope.js';
 import { TextInputs } from '../nn/text_inputs.js';
 import { gatherRows } from '../ops/gather_rows.js';
 import { sample } from '../ops/sample.js';
+import { floatColumns, intColumns } from '../ops/sampling/row.js';
 import type { TextConfig, TextFamily } from './family.js';
 
 export interface TextGraphOptions {
@@ -30,10 +31,10 @@ export function buildTextGraph<C extends TextConfig>(family: TextFamily<C>, conf
   else {
     const drawn = sample({
       logits,
-      row_floats: graph.input('row_floats', 'f32', ['R', 8]),
-      row_ints: graph.input('row_ints', 'i32', ['R', 24]),
+      row_floats: graph.input('row_floats', 'f32', ['R', floatColumns]),
+      row_ints: graph.input('row_ints', 'i32', ['R', intColumns]),
       lists: graph.input('lists', 'i32', ['L']),
-    });
+    }, { k: 'K' });
     for (const [name, value] of Object.entries(drawn)) graph.output(name, value);
   }
   return graph;

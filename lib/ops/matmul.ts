@@ -1,6 +1,7 @@
 import { defineOp, f32 } from '../ir/define_op.js';
 import { broadcastShapes, ShapeError, showType } from '../ir/shape.js';
 import type { Value } from '../ir/value.js';
+import { reshape } from './reshape.js';
 import { broadcastStrides, walk } from './strides.js';
 
 const matmulOp = defineOp({
@@ -38,4 +39,8 @@ const matmulOp = defineOp({
 });
 
 /** y = a·b over the last two axes; the axes before broadcast. a [..., M, K], b [..., K, N] → [..., M, N]. */
-export const matmul = (a: Value, b: Value): Value => matmulOp({ a, b }, {}).y;
+export function matmul(a: Value, b: Value): Value {
+  const rank = Math.max(a.shape.length, b.shape.length);
+  const [x, w] = [a, b].map((v) => (v.shape.length === rank ? v : reshape(v, [...new Array<number>(rank - v.shape.length).fill(1), ...v.shape])));
+  return matmulOp({ a: x as Value, b: w as Value }, {}).y;
+}

@@ -21,9 +21,9 @@ export interface ParamAliases {
   /** Begins every name in some checkpoints and none in others. {@link ParamSource.get} takes names with or without it. */
   readonly optionalPrefix?: string;
   /** Tensors that carry nothing (buffers such as causal masks): as if they were not there. */
-  readonly ignore?: readonly RegExp[];
+  readonly ignored?: readonly RegExp[];
   /** Matrices that are stored transposed. */
-  readonly transposed?: readonly RegExp[];
+  readonly transposed?: RegExp;
 }
 
 /**
@@ -36,19 +36,17 @@ export function aliasedParams(
 ): ParamSource {
   const prefix = aliases.optionalPrefix ?? '';
   const strip = (name: string) => (name.startsWith(prefix) ? name.slice(prefix.length) : name);
-  const matches = (patterns: readonly RegExp[] | undefined, name: string) =>
-    patterns?.some((p) => p.test(name)) ?? false;
   const params = new Map<string, ParamInfo>();
   for (const [stored, info] of tensors) {
     const name = strip(stored);
-    if (matches(aliases.ignore, name)) continue;
+    if (aliases.ignored?.some((pattern) => pattern.test(name))) continue;
     const rival = params.get(name);
     if (rival !== undefined) {
       throw new ModelFormatError(
         `${info.file}: expected one of ${show(rival.name)} and ${show(stored)}, got both`,
       );
     }
-    const transposed = matches(aliases.transposed, name);
+    const transposed = aliases.transposed?.test(name) ?? false;
     if (transposed && info.shape.length !== 2) {
       throw new ModelFormatError(
         `${info.file}: tensor ${show(stored)}: expected a matrix, got shape ${show(info.shape)}`,
@@ -60,7 +58,7 @@ export function aliasedParams(
 }
 
 /** Shape of the parameter, which is the stored shape unless that is its transpose. */
-export const paramShape = ({ shape, transposed }: ParamInfo): readonly number[] =>
+const paramShape = ({ shape, transposed }: ParamInfo): readonly number[] =>
   transposed ? shape.toReversed() : shape;
 
 /**

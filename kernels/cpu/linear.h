@@ -1,0 +1,299 @@
+// y[r, :] = act(x[r, :] · Wᵀ + bias) (+ residual), see LinearArgs in kernel.h.
+//
+// A tile is four panels (64 columns; gated: 32 outputs with their gates). Sums stand in scratch memory while k goes by in
+// blocks, which reload the same accumulators: each output is one chain over ascending k, whichever register tile computes
+// it. Few rows: each panel is streamed through once, as the memory sees it best. Many rows: blocks of a panel stay in L1
+// while the rows walk over them. Rows and columns that do not exist are never read or written: a register tile has just
+// the rows there are, and panels are whole. Error: that of an f32 sum in order, k · 2^−24 · Σ|x w|.
+#pragma once
+#include "kernels/cpu/kernel.h"
+#include "kernels/cpu/math.h"
+#include "kernels/cpu/simd/dot_bf16.h"
+#include "kernels/cpu/simd/vec.h"
+
+namespace triga {
+namespace {
+
+// How a step reads weights: kStep of k at once from kBytes of a panel; accumulate() adds x's value number u of the step.
+struct WeightsF32 {
+  using X = float;
+  using W = F32x16;
+  static constexpr int kStep = 1, kParts = 1;
+  static constexpr int64_t kBytes = 64;
+  static TRIGA_INLINE W load(const char* w, int) {
+    return F32x16::load(reinterpret_cast<const float*>(w));
+  }
+};
+struct WeightsF16 {
+  using X = float;
+  static constexpr int kStep = 1, kParts = 1;
+  static constexpr int64_t kBytes = 32;
+  static TRIGA_INLINE F32x16 load(const char* w, int) {
+    return load_f16(reinterpret_cast<const uint16_t*>(w));
+  }
+};
+struct WeightsBF16 {
+  using X = float;
+  static constexpr int kStep = 2, kParts = 2;
+  static constexpr int64_t kBytes = 64;
+  static TRIGA_INLINE F32x16 load(const char* w, int part) {
+    const uint16_t* p = reinterpret_cast<const uint16_t*>(w);
+    return part == 0 ? load_bf16_even(p) : load_bf16_odd(p);
+  }
+};
+struct WeightsBF16Dot {
+  using X = uint16_t;
+  static constexpr int kStep = 2, kParts = 1;
+  static constexpr int64_t kBytes = 64;
+};
+
+constexpr int64_t kTilePanels = 4;
+constexpr int64_t kTileCols = kTilePanels * kPanel;
+constexpr int64_t kChunkRows = 120;   // rows whose sums stand in scratch memory at once
+constexpr int64_t kStreamRows = 32;   // up to so many, panels are streamed one after the other
+constexpr int64_t kBlockBytes = 16384;  // of a panel, in L1 while rows walk over it
+constexpr int64_t kPrefetchBytes = 2048;
+
+// `steps` steps for R rows and P panels: sums[r][p · 16 …] += x · panel.
+template <class Weights, int R, int P>
+void linear_tile(const typename Weights::X* x, int64_t x_stride, const char* w,
+                 int64_t panel_bytes, int64_t steps, int64_t ahead, float* sums) {
+  F32x16 acc[R][P];
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+    for (int p = 0; p < P; ++p) acc[r][p] = F32x16::load(sums + r * kTileCols + p * kPanel);
+  }
+  for (int64_t s = 0; s < steps; ++s) {
+#pragma GCC unroll 4
+    for (int p = 0; p < P; ++p) prefetch(w + p * panel_bytes + ahead);
+    if constexpr (sizeof(typename Weights::X) == 2) {
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+        for (int p = 0; p < P; ++p) {
+          const uint16_t* panel = reinterpret_cast<const uint16_t*>(w + p * panel_bytes);
+          acc[r][p] = dot_bf16(acc[r][p], x + r * x_stride, panel);
+        }
+      }
+    } else {
+#pragma GCC unroll 2
+      for (int u = 0; u < Weights::kParts; ++u) {
+        F32x16 panel[P];
+#pragma GCC unroll 4
+        for (int p = 0; p < P; ++p) panel[p] = Weights::load(w + p * panel_bytes, u);
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r) {
+          const F32x16 a = F32x16::set(x[r * x_stride + u]);
+#pragma GCC unroll 4
+          for (int p = 0; p < P; ++p) acc[r][p] = fma(a, panel[p], acc[r][p]);
+        }
+      }
+    }
+    x += Weights::kStep;
+    w += Weights::kBytes;
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+    for (int p = 0; p < P; ++p) acc[r][p].store(sums + r * kTileCols + p * kPanel);
+  }
+}
+
+template <class Weights>
+using LinearTile = void (*)(const typename Weights::X*, int64_t, const char*, int64_t, int64_t,
+                            int64_t, float*);
+
+// Register tiles by rows: whole = as many panels as the registers hold, single = one.
+template <class Weights>
+struct LinearTiles {
+  LinearTile<Weights> whole[13], single[13];
+};
+
+template <class Weights, int R>
+constexpr void list_tiles(LinearTiles<Weights>& t) {
+  if constexpr (R > 0) {
+    t.whole[R] = linear_tile<Weights, R, tile_panels(R)>;
+    t.single[R] = linear_tile<Weights, R, 1>;
+    list_tiles<Weights, R - 1>(t);
+  }
+}
+template <class Weights>
+constexpr LinearTiles<Weights> make_tiles() {
+  LinearTiles<Weights> t{};
+  list_tiles<Weights, kMaxTileRows>(t);
+  return t;
+}
+
+// The last k of bf16 pairs with f32 activations and an odd k: x has no partner for the pair's second weight.
+inline void linear_odd_k(const float* x, int64_t x_stride, int64_t rows, const char* w,
+                         int64_t panel_bytes, int64_t panels, float* sums) {
+  for (int64_t p = 0; p < panels; ++p) {
+    const F32x16 panel = WeightsBF16::load(w + p * panel_bytes, 0);
+    for (int64_t r = 0; r < rows; ++r) {
+      float* sum = sums + r * kTileCols + p * kPanel;
+      fma(F32x16::set(x[r * x_stride]), panel, F32x16::load(sum)).store(sum);
+    }
+  }
+}
+
+template <class F>
+TRIGA_INLINE void linear_store(const LinearArgs& a, int64_t row, int64_t rows, int64_t col,
+                               int64_t cols, const float* sums, F activate) {
+  const float* bias = a.bias ? a.bias + (a.gated ? 2 * col : col) : nullptr;
+  const int64_t width = a.gated ? 2 * kPanel : kPanel;  // of scratch, for 16 outputs
+  for (int64_t r = 0; r < rows; ++r) {
+    float* y = a.y + (row + r) * a.y_stride + col;
+    const float* residual = a.residual ? a.residual + (row + r) * a.residual_stride + col : nullptr;
+    for (int64_t c = 0; c < cols; c += kPanel) {
+      const int64_t at = c / kPanel * width, n = cols - c;
+      F32x16 v = F32x16::load(sums + r * kTileCols + at);
+      if (bias) v = v + F32x16::load(bias + at);
+      v = activate(v);
+      if (a.gated) {
+        F32x16 up = F32x16::load(sums + r * kTileCols + at + kPanel);
+        if (bias) up = up + F32x16::load(bias + at + kPanel);
+        v = v * up;
+      }
+      if (residual) v = v + load_upto(residual + c, n);
+      store_upto(v, y + c, n);
+    }
+  }
+}
+
+// A function of its own for each activation: the branch stands outside the loops.
+inline void linear_finish(const LinearArgs& a, int64_t row, int64_t rows, int64_t col, int64_t cols,
+                          const float* sums) {
+  const auto with = [&](auto f) { linear_store(a, row, rows, col, cols, sums, f); };
+  switch (a.activation) {
+    case Activation::kNone:
+      return with([](F32x16 v) { return v; });
+    case Activation::kSilu:
+      return with([](F32x16 v) { return v * sigmoid(v); });
+    case Activation::kGelu:
+      return with([](F32x16 v) { return gelu(v); });
+    case Activation::kGeluTanh:
+      return with([](F32x16 v) { return gelu_tanh(v); });
+    case Activation::kQuickGelu:
+      return with([](F32x16 v) { return v * sigmoid(v * F32x16::set(1.702f)); });
+    case Activation::kRelu:
+      return with([](F32x16 v) { return relu(v); });
+    case Activation::kTanh:
+      return with([](F32x16 v) { return tanh(v); });
+    case Activation::kSigmoid:
+      return with([](F32x16 v) { return sigmoid(v); });
+  }
+}
+
+// One block of k of some panels for all rows of the chunk. The register tiles are as even as the rows allow.
+template <class Weights>
+void linear_block(const typename Weights::X* x, int64_t x_stride, int64_t rows, const char* w,
+                  int64_t panel_bytes, int64_t panels, int64_t steps, float* sums) {
+  static constexpr LinearTiles<Weights> kTiles = make_tiles<Weights>();
+  int64_t ahead = kPrefetchBytes;
+  for (int64_t r = 0, left = ceil_div(rows, kMaxTileRows); left > 0; --left) {
+    const int64_t n = ceil_div(rows - r, left);
+    const int64_t wide = tile_panels(static_cast<int>(n));
+    int64_t p = 0;
+    for (; p + wide <= panels; p += wide) {
+      kTiles.whole[n](x + r * x_stride, x_stride, w + p * panel_bytes, panel_bytes, steps, ahead,
+                      sums + r * kTileCols + p * kPanel);
+    }
+    for (; p < panels; ++p) {
+      kTiles.single[n](x + r * x_stride, x_stride, w + p * panel_bytes, panel_bytes, steps, ahead,
+                       sums + r * kTileCols + p * kPanel);
+    }
+    r += n;
+    ahead = 0;  // the panels are in the cache now
+  }
+}
+
+template <class Weights>
+void linear_chunk(const LinearArgs& a, int64_t row, int64_t rows, const char* w,
+                  int64_t panel_bytes, int64_t panels, float* sums) {
+  using X = typename Weights::X;
+  const X* x = static_cast<const X*>(a.x) + row * a.x_stride;
+  for (int64_t i = 0; i < rows * kTileCols; i += kPanel) F32x16::zero().store(sums + i);
+  const bool padded = sizeof(X) == 2;
+  const int64_t steps = padded ? ceil_div(a.k, 2) : a.k / Weights::kStep;
+  const int64_t wide = tile_panels(static_cast<int>(least(rows, kMaxTileRows)));
+  if (rows <= kStreamRows) {
+    const int64_t block = rows <= kMaxTileRows ? most(steps, 1) : kBlockBytes / Weights::kBytes / wide;
+    for (int64_t p = 0; p < panels; p += wide) {
+      for (int64_t s = 0; s < steps; s += block) {
+        linear_block<Weights>(x + s * Weights::kStep, a.x_stride, rows,
+                              w + p * panel_bytes + s * Weights::kBytes, panel_bytes,
+                              least(wide, panels - p), least(block, steps - s), sums + p * kPanel);
+      }
+    }
+  } else {
+    const int64_t block = kBlockBytes / Weights::kBytes / wide;
+    for (int64_t s = 0; s < steps; s += block) {
+      for (int64_t p = 0; p < panels; p += wide) {
+        linear_block<Weights>(x + s * Weights::kStep, a.x_stride, rows,
+                              w + p * panel_bytes + s * Weights::kBytes, panel_bytes,
+                              least(wide, panels - p), least(block, steps - s), sums + p * kPanel);
+      }
+    }
+  }
+  if constexpr (sizeof(X) == 4 && Weights::kStep == 2) {
+    if (a.k % 2 != 0) {
+      linear_odd_k(x + steps * 2, a.x_stride, rows, w + steps * Weights::kBytes, panel_bytes,
+                   panels, sums);
+    }
+  }
+}
+
+inline int64_t linear_tiles(const LinearArgs& a) {
+  return a.rows == 0 ? 0 : ceil_div(a.n, a.gated ? kTileCols / 2 : kTileCols);
+}
+inline size_t linear_scratch(const LinearArgs&) { return kChunkRows * kTileCols * sizeof(float); }
+
+template <class Weights>
+void linear_run(const LinearArgs& a, int64_t begin, int64_t end, void* scratch) {
+  float* sums = static_cast<float*>(scratch);
+  const int64_t tile_cols = a.gated ? kTileCols / 2 : kTileCols;
+  const int64_t panel_bytes = ceil_div(a.k, Weights::kStep) * Weights::kBytes;
+  for (int64_t tile = begin; tile < end; ++tile) {
+    const int64_t col = tile * tile_cols, cols = least(tile_cols, a.n - col);
+    const int64_t panels = ceil_div(cols, kPanel) * (a.gated ? 2 : 1);
+    const char* w = static_cast<const char*>(a.panels) + tile * kTilePanels * panel_bytes;
+    for (int64_t row = 0, left = ceil_div(a.rows, kChunkRows); left > 0; --left) {
+      const int64_t rows = ceil_div(a.rows - row, left);
+      linear_chunk<Weights>(a, row, rows, w, panel_bytes, panels, sums);
+      linear_finish(a, row, rows, col, cols, sums);
+      row += rows;
+    }
+  }
+}
+
+template <class Weights>
+constexpr Kernel<LinearArgs> linear_kernel() {
+  return {linear_tiles, linear_scratch, linear_run<Weights>};
+}
+constexpr Kernel<LinearArgs> linear_dot_kernel() {
+  if constexpr (kHasDotBF16) {
+    return linear_kernel<WeightsBF16Dot>();
+  } else {
+    return {linear_tiles, linear_scratch, nullptr};
+  }
+}
+
+// y[r] = bf16 of x[r]: nearest even, an odd k padded with one 0; a NaN stays one.
+inline int64_t to_bf16_tiles(const ToBF16Args& a) { return a.rows; }
+inline void to_bf16_run(const ToBF16Args& a, int64_t begin, int64_t end, void*) {
+  for (int64_t r = begin; r < end; ++r) {
+    const float* x = a.x + r * a.x_stride;
+    uint16_t* y = a.y + r * a.y_stride;
+    int64_t i = 0;
+    for (; i + 16 <= a.k; i += 16) store_bf16(F32x16::load(x + i), y + i);
+    if (i < a.k) {
+      uint16_t t[16];
+      store_bf16(F32x16::load(x + i, a.k - i), t);
+      __builtin_memcpy(y + i, t, static_cast<size_t>((a.k - i + 1) / 2 * 4));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace triga

@@ -1,0 +1,43 @@
+// Compiled once an instruction set, with its flags and -DTRIGA_ISA=<name>. Lists the kernels; holds no logic.
+#include "kernels/cpu/attention.h"
+#include "kernels/cpu/elementwise.h"
+#include "kernels/cpu/embedding.h"
+#include "kernels/cpu/kernel.h"
+#include "kernels/cpu/linear.h"
+#include "kernels/cpu/norm.h"
+#include "kernels/cpu/pack.h"
+#include "kernels/cpu/reduce.h"
+#include "kernels/cpu/rope.h"
+
+#define TRIGA_PASTE_(a, b) a##b
+#define TRIGA_PASTE(a, b) TRIGA_PASTE_(a, b)
+#define TRIGA_QUOTE_(x) #x
+#define TRIGA_QUOTE(x) TRIGA_QUOTE_(x)
+#define TRIGA_TABLE TRIGA_PASTE(kernels_, TRIGA_ISA)
+
+namespace triga {
+
+extern const CpuKernels TRIGA_TABLE;
+const CpuKernels TRIGA_TABLE = {
+    TRIGA_QUOTE(TRIGA_ISA),
+    linear_kernel<WeightsF32>(),
+    linear_kernel<WeightsF16>(),
+    linear_kernel<WeightsBF16>(),
+    linear_dot_kernel(),
+    {pack_tiles, nullptr, pack_run},
+    {embedding_tiles, nullptr, embedding_run},
+    {norm_tiles, nullptr, rms_norm_run},
+    {norm_tiles, nullptr, layer_norm_run},
+    {rope_table_tiles, nullptr, rope_table_run},
+    {rope_kv_write_tiles, rope_kv_write_scratch, rope_kv_write_run},
+    {attention_tiles, attention_scratch, attention_run},
+    {unary_tiles, nullptr, unary_run},
+    {binary_tiles, nullptr, binary_run},
+    {copy_tiles, nullptr, copy_run},
+    {reduce_tiles, nullptr, reduce_run},
+    {softmax_tiles, nullptr, softmax_run},
+    {to_bf16_tiles, nullptr, to_bf16_run},
+    row_stats,
+};
+
+}  // namespace triga

@@ -1,0 +1,112 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import {
+  abortError, DeviceUnavailableError, type ErrorCode, InvalidArgumentError, ModelFormatError, OutOfMemoryError, TrigaError, UnsupportedError,
+} from '../errors.js';
+
+/** A tensor, or a part of one, that goes into a packed parameter: from a file, from memory, or zeros. */
+export interface NativeParamPart {
+  readonly n: number;
+  readonly k: number;
+  readonly dtype: string;
+  readonly transposed: boolean;
+  readonly file?: string;
+  readonly offset?: number;
+  readonly data?: Uint8Array | Float32Array | Int32Array;
+}
+
+export interface NativeParam {
+  readonly layout: 'panels' | 'vector';
+  readonly gated: boolean;
+  readonly dtype: string;
+  readonly parts: readonly NativeParamPart[];
+}
+
+export interface NativePlan {
+  readonly arenaBytes: number;
+  readonly capacities: readonly number[];
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly values: readonly { readonly source: number; readonly at: number; readonly dtype: string; readonly dims: readonly number[] }[];
+  readonly steps: readonly {
+    readonly kernel: string;
+    readonly inputs: readonly number[];
+    readonly outputs: readonly number[];
+    readonly attrs: readonly number[];
+  }[];
+}
+
+/** One model on the engine. One job at a time: a call while one is under way throws. */
+export interface NativeSession {
+  readonly isa: string;
+  readonly bytes: number;
+  /** Parameters get the next indices, in order. */
+  loadParams(params: readonly NativeParam[]): Promise<void>;
+  /** Adds zeroed memory; returns its index. */
+  addState(bytes: number): number;
+  /** Checks a plan over the parameters and states of those indices; returns its index. */
+  addPlan(plan: NativePlan, params: readonly number[], states: readonly number[]): number;
+  /** Runs a plan; outputs are written in place. */
+  run(
+    plan: number,
+    slots: readonly number[],
+    inputs: readonly (Int32Array | Float32Array)[],
+    outputs: readonly (Int32Array | Float32Array)[],
+  ): Promise<void>;
+  /** Ends the job under way at its next step; it rejects with AbortError. */
+  cancel(): void;
+  dispose(): void;
+}
+
+/** What the addon exports; native/addon.cc has the other side. */
+export interface Binding {
+  readonly version: string;
+  /** Instruction sets that this machine can run, best first. */
+  readonly isas: readonly string[];
+  /** Physical cores within affinity and the container's quota. */
+  readonly defaultThreads: number;
+  setErrorFactory(factory: (code: string, message: string) => Error): void;
+  readonly Session: new (isa: string | undefined, threads: number) => NativeSession;
+}
+
+const classes: Readonly<Record<ErrorCode, new (message: string) => TrigaError>> = {
+  MODEL_FORMAT: ModelFormatError,
+  INVALID_ARGUMENT: InvalidArgumentError,
+  OUT_OF_MEMORY: OutOfMemoryError,
+  UNSUPPORTED: UnsupportedError,
+  DEVICE_UNAVAILABLE: DeviceUnavailableError,
+};
+
+/** The error that a native failure becomes. */
+function makeError(code: string, message: string): Error {
+  if (code === 'ABORTED') return abortError();
+  if (Object.hasOwn(classes, code)) return new classes[code as ErrorCode](message);
+  return new Error(`triga engine: ${message}`);
+}
+
+// lib/exec and dist/exec lie equally deep, so one path finds the package's root from both.
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+let loaded: Binding | undefined;
+
+/** Loads the addon, once. Throws {@link DeviceUnavailableError} if it is missing, does not load, or is of another version. */
+export function loadBinding(): Binding {
+  if (loaded) return loaded;
+  const require = createRequire(import.meta.url);
+  const remedy = 'run "npm run build" in triga\'s folder, or reinstall it';
+  let binding: Binding;
+  try {
+    binding = (require('node-gyp-build') as (root: string) => Binding)(root);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
+    throw new DeviceUnavailableError(`cpu: the native addon does not load on ${process.platform}-${process.arch}: ${why}; ${remedy}`, { cause });
+  }
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
+  if (binding.version !== version) {
+    throw new DeviceUnavailableError(`cpu: expected a native addon of version ${version}, got ${String(binding.version)}; ${remedy}`);
+  }
+  binding.setErrorFactory(makeError);
+  loaded = binding;
+  return binding;
+}

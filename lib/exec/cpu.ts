@@ -1,0 +1,203 @@
+import { abortError, throwIfAborted, UnsupportedError } from '../errors.js';
+import type { DType } from '../dtype.js';
+import type { Graph } from '../ir/graph.js';
+import { type Bindings, evalDim, evalShape } from '../ir/shape.js';
+import type { Value } from '../ir/value.js';
+import { decompose } from '../passes/decompose.js';
+import { optimize } from '../passes/pipeline.js';
+import { bucketsOf } from '../plan/buckets.js';
+import { arenaSymbols, encodePlan, type Plan, paramKey } from '../plan/encode.js';
+import type { KernelCall, ParamRequest } from '../plan/kernel_call.js';
+import { elementCount, type Tensor } from '../tensor.js';
+import type { ParamInfo, ParamSource } from '../weights/param_source.js';
+import { type Binding, loadBinding, type NativeParam, type NativeParamPart, type NativeSession } from './binding.js';
+import { type CpuTraits, cpuLowerings } from './cpu_lowering.js';
+import type { CompileOptions, Executable, Executor, RunRequest, Session } from './executor.js';
+
+export interface CpuOptions {
+  /** Instruction set; left out: the best that the machine has, or TRIGA_ISA. */
+  readonly isa?: string | undefined;
+  /** Left out: TRIGA_THREADS, or the physical cores within affinity and quota. */
+  readonly threads?: number | undefined;
+}
+
+/** Bytes read between two progress reports. */
+const batchBytes = 64 * 2 ** 20;
+
+/** The addon's executor. Throws DeviceUnavailableError if the addon does not load, or the instruction set cannot run here. */
+export function cpuExecutor(options: CpuOptions = {}): Executor {
+  const binding = loadBinding();
+  const isa = options.isa ?? process.env.TRIGA_ISA ?? binding.isas[0] ?? 'scalar';
+  if (!binding.isas.includes(isa)) {
+    throw new UnsupportedError(`cpu: this machine cannot run the instruction set "${isa}" (TRIGA_ISA); it has ${binding.isas.join(', ')}`);
+  }
+  const threads = options.threads ?? binding.defaultThreads;
+  return { device: 'cpu', isa, open: (params) => new CpuSession(binding, params, isa, threads) };
+}
+
+/** The steps of a graph: fused, decomposed to what the CPU has kernels for, lowered. */
+export function lowerForCpu(graph: Graph, traits: CpuTraits): { graph: Graph; calls: KernelCall[] } {
+  const lowered = decompose(optimize(graph), (node) => Object.hasOwn(cpuLowerings, node.op));
+  let rooms = 0;
+  const room = (dtype: DType, shape: Value['shape']): Value => ({ id: --rooms, kind: 'node', name: 'room', dtype, shape });
+  const calls = lowered.nodes.flatMap((node) => {
+    const lower = cpuLowerings[node.op];
+    if (!lower) throw new UnsupportedError(`cpu: no kernel for the op "${node.op}"`);
+    return lower({ node, room, traits });
+  });
+  return { graph: lowered, calls };
+}
+
+class CpuSession implements Session {
+  readonly #native: NativeSession;
+  readonly #source: ParamSource;
+  readonly #traits: CpuTraits;
+  readonly #params = new Map<string, number>();
+  readonly #states = new Map<string, number>();
+  #running: Promise<unknown> = Promise.resolve();
+  #disposed = false;
+
+  constructor(binding: Binding, source: ParamSource, isa: string, threads: number) {
+    this.#native = new binding.Session(isa, threads);
+    this.#source = source;
+    this.#traits = { bf16Dot: isa === 'avx512_bf16' };
+  }
+
+  get bytes(): number {
+    return this.#native.bytes;
+  }
+
+  async compile(graph: Graph, options: CompileOptions = {}): Promise<Executable> {
+    const { graph: lowered, calls } = lowerForCpu(graph, this.#traits);
+    const symbols = arenaSymbols(lowered, calls);
+    const requests = encodePlan(lowered, calls, Object.fromEntries(symbols.map((s) => [s, 1]))).params;
+    await this.#load(requests, options);
+    for (const value of lowered.states.values()) {
+      if (!this.#states.has(value.name)) {
+        this.#states.set(value.name, this.#native.addState(elementCount(evalShape(value.shape, {})) * 4));
+      }
+    }
+    const plans = new Map<string, { plan: Plan; index: number }>();
+    return {
+      run: (request) => {
+        const capacities = bucketsOf(symbols, request.bindings);
+        const key = Object.values(capacities).join();
+        let entry = plans.get(key);
+        if (!entry) {
+          entry = this.#plan(encodePlan(lowered, calls, capacities));
+          plans.set(key, entry);
+        }
+        return this.#run(entry, request);
+      },
+    };
+  }
+
+  #plan(plan: Plan): { plan: Plan; index: number } {
+    const params = plan.params.map((p) => this.#params.get(paramKey(p)) as number);
+    const states = plan.states.map((s) => this.#states.get(s.name) as number);
+    const native = { ...plan, inputs: plan.inputs.length, outputs: plan.outputs.length };
+    return { plan, index: this.#native.addPlan(native, params, states) };
+  }
+
+  /** Loads what is not loaded yet, a batch at a time, so that progress can be told. */
+  async #load(requests: readonly ParamRequest[], { signal, onProgress }: CompileOptions): Promise<void> {
+    const wanted = requests.filter((r) => !this.#params.has(paramKey(r)));
+    const total = wanted.reduce((n, r) => n + sourceBytes(r, this.#source), 0);
+    let loaded = 0;
+    for (let i = 0; i < wanted.length; ) {
+      throwIfAborted(signal);
+      const batch: ParamRequest[] = [];
+      for (let bytes = 0; i < wanted.length && bytes < batchBytes; i++) {
+        const request = wanted[i] as ParamRequest;
+        batch.push(request);
+        bytes += sourceBytes(request, this.#source);
+      }
+      const first = this.#params.size;
+      await this.#job(() => this.#native.loadParams(batch.map((r) => toNative(r, this.#source))), signal);
+      batch.forEach((r, k) => { this.#params.set(paramKey(r), first + k); });
+      loaded += batch.reduce((n, r) => n + sourceBytes(r, this.#source), 0);
+      onProgress?.(loaded, total);
+    }
+  }
+
+  async #run({ plan, index }: { plan: Plan; index: number }, request: RunRequest): Promise<Record<string, Tensor>> {
+    throwIfAborted(request.signal);
+    const slots = plan.slots.map((dim) => evalDim(dim, request.bindings));
+    const inputs = plan.inputs.map((v) => feed(v, request.inputs[v.name], request.bindings));
+    const outputs = plan.outputs.map(({ value }) => emptyTensor(value, request.bindings));
+    await this.#job(() => this.#native.run(index, slots, inputs, outputs.map((o) => o.data as Float32Array | Int32Array)), request.signal);
+    return Object.fromEntries(plan.outputs.map(({ name }, i) => [name, outputs[i] as Tensor]));
+  }
+
+  /** Runs a native job that an abort of `signal` cancels. */
+  async #job(start: () => Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+    if (this.#disposed) throw abortError('the model was disposed');
+    const cancel = (): void => this.#native.cancel();
+    signal?.addEventListener('abort', cancel, { once: true });
+    const job = start();
+    this.#running = job.catch(() => undefined);
+    try {
+      await job;
+    } catch (error) {
+      throw error instanceof Error && error.name === 'AbortError' ? abortError(signal?.reason) : error;
+    } finally {
+      signal?.removeEventListener('abort', cancel);
+    }
+  }
+
+  async dispose(): Promise<void> {
+    if (!this.#disposed) {
+      this.#disposed = true;
+      this.#native.cancel();
+    }
+    await this.#running;
+    this.#native.dispose();
+  }
+}
+
+function feed(value: Value, data: Int32Array | Float32Array | undefined, bindings: Bindings): Int32Array | Float32Array {
+  const shape = evalShape(value.shape, bindings);
+  const fits = data?.length === elementCount(shape) && (data instanceof Int32Array) === (value.dtype === 'i32');
+  if (!data || !fits) throw new TypeError(`input "${value.name}": expected ${value.dtype}[${shape.join(',')}], got ${data ? `${data.constructor.name}(${data.length})` : 'nothing'}`);
+  return data;
+}
+
+function emptyTensor(value: Value, bindings: Bindings): Tensor {
+  const shape = evalShape(value.shape, bindings);
+  const n = elementCount(shape);
+  return { dtype: value.dtype, shape, data: value.dtype === 'i32' ? new Int32Array(n) : new Float32Array(n) };
+}
+
+function paramInfo(source: ParamSource, value: Value): ParamInfo {
+  const info = source.get(value.name);
+  if (!info) throw new UnsupportedError(`parameter "${value.name}" is not in the checkpoint`);
+  return info;
+}
+
+function sourceBytes(request: ParamRequest, source: ParamSource): number {
+  return request.parts.reduce<number>((n, p) => n + (typeof p !== 'number' && p.kind === 'param' ? paramInfo(source, p).bytes : 0), 0);
+}
+
+function toNative(request: ParamRequest, source: ParamSource): NativeParam {
+  const first = request.parts.find((p) => typeof p !== 'number') as Value;
+  const vector = request.layout === 'vector';
+  const k = vector ? elementCount(evalShape(first.shape, {})) / Number(first.shape[0] ?? 1) : Number(first.shape[1]);
+  const dtype = vector && first.dtype !== 'i32' ? 'f32' : first.dtype;
+  return {
+    layout: request.layout, gated: request.gated, dtype,
+    parts: request.parts.map((p) => (typeof p === 'number' ? { n: p, k, dtype: 'f32', transposed: false } : toPart(p, k, source))),
+  };
+}
+
+function toPart(value: Value, k: number, source: ParamSource): NativeParamPart {
+  const shape = { n: Number(value.shape[0] ?? 1), k };
+  if (value.kind === 'const') {
+    const data = value.dtype === 'i32' ? Int32Array.from(value.data ?? []) : Float32Array.from(value.data ?? []);
+    return { ...shape, dtype: value.dtype, transposed: false, data };
+  }
+  const info = paramInfo(source, value);
+  if (info.dtype !== 'f32' && info.dtype !== 'f16' && info.dtype !== 'bf16') {
+    throw new UnsupportedError(`cpu: tensor "${info.name}" is ${info.dtype}; expected f32, f16 or bf16`);
+  }
+  return { ...shape, dtype: info.dtype, transposed: info.transposed ?? false, file: info.file, offset: info.offset };
+}

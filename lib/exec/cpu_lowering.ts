@@ -1,0 +1,133 @@
+import { ShapeError } from '../ir/shape.js';
+import type { Node, Value } from '../ir/value.js';
+import { activations } from '../ops/activation.js';
+import { binaryFunctions } from '../ops/binary.js';
+import { reduceFunctions } from '../ops/reduce.js';
+import { unaryFunctions } from '../ops/unary.js';
+import type { KernelCall, Operand, ParamRequest } from '../plan/kernel_call.js';
+
+/** Makes a value that only the plan knows: room that a kernel works in. */
+export type MakeRoom = (dtype: Value['dtype'], shape: Value['shape']) => Value;
+
+/** What lowering needs to know of the CPU level. */
+export interface CpuTraits {
+  /** bf16 weights are multiplied with activations rounded to bf16. */
+  readonly bf16Dot: boolean;
+}
+
+interface Lowering {
+  readonly node: Node;
+  readonly room: MakeRoom;
+  readonly traits: CpuTraits;
+}
+
+const weights = (...parts: readonly Value[]): ParamRequest => ({ layout: 'panels', gated: false, parts });
+const input = (node: Node, name: string): Value => {
+  const value = node.inputs[name];
+  if (!value) throw new ShapeError(`${node.op}: input "${name}" is missing`);
+  return value;
+};
+const attr = (node: Node, name: string): number => Number(node.attrs[name] ?? 0);
+const indexOf = (table: object, name: unknown): number => Object.keys(table).indexOf(String(name));
+const plain = (node: Node, names: readonly string[], attrs: readonly number[] = []): KernelCall => ({
+  kernel: node.op, inputs: names.map((n) => node.inputs[n]), outputs: Object.values(node.outputs), attrs,
+});
+
+interface LinearParts {
+  readonly weight: ParamRequest;
+  readonly bias: ParamRequest | undefined;
+  readonly residual: Value | undefined;
+  readonly activation: number;
+}
+
+function linearCall({ node, room, traits }: Lowering, parts: LinearParts): KernelCall {
+  const x = input(node, 'x');
+  const y = node.outputs.y as Value;
+  const [first] = parts.weight.parts as Value[];
+  const inputs: Operand[] = [x, parts.weight, parts.bias, parts.residual];
+  if (first?.dtype !== 'bf16' || !traits.bf16Dot) return { kernel: 'linear', inputs, outputs: [y], attrs: [parts.activation] };
+  const even = 2 * Math.ceil(Number(x.shape.at(-1)) / 2);
+  const rounded = room('bf16', [...x.shape.slice(0, -1), even]);
+  return { kernel: 'linear', inputs, outputs: [y, rounded], attrs: [parts.activation] };
+}
+
+/** One vector for several weights: their biases, or as many zeros where one has none. */
+function biasOf(biases: readonly (Value | undefined)[], parts: readonly Value[], gated: boolean): ParamRequest | undefined {
+  if (biases.every((b) => b === undefined)) return undefined;
+  return { layout: 'vector', gated, parts: parts.map((w, i) => biases[i] ?? Number(w.shape[0])) };
+}
+
+function fusedLinear(lowering: Lowering): KernelCall {
+  const { node } = lowering;
+  const parts = ['w0', 'w1', 'w2'].map((n) => node.inputs[n]).filter((w) => w !== undefined);
+  const gated = node.attrs.combine === 'gate';
+  return linearCall(lowering, {
+    weight: { layout: 'panels', gated, parts },
+    bias: biasOf(['b0', 'b1', 'b2'].slice(0, parts.length).map((n) => node.inputs[n]), parts, gated),
+    residual: node.inputs.residual,
+    activation: indexOf(activations, node.attrs.activation),
+  });
+}
+
+function matmul({ node, room }: Lowering): KernelCall {
+  const rank = (node.outputs.y as Value).shape.length;
+  const [a, b] = [input(node, 'a'), input(node, 'b')];
+  if (a.shape.length !== rank || b.shape.length !== rank) throw new ShapeError('matmul: the CPU takes operands of one rank');
+  const [k = 0, n = 0] = b.shape.slice(-2);
+  if (typeof n !== 'number') throw new ShapeError(`matmul: the CPU takes a right side of fixed width, got ${n}`);
+  return { kernel: 'matmul', inputs: [a, b], outputs: [node.outputs.y as Value, room('f32', [Math.ceil(n / 16), k, 16])], attrs: [] };
+}
+
+/** One copy of a block: the axes of x in y's order, where it begins in x, and where in y. */
+const copy = (x: Value, y: Value, axes: readonly number[], from: readonly number[], to: readonly number[]): KernelCall => ({
+  kernel: 'copy', inputs: [x], outputs: [y], attrs: [...axes, ...from, ...to],
+});
+
+const ordered = (v: Value): number[] => v.shape.map((_, i) => i);
+const only = (v: Value, axis: number, at: number): number[] => v.shape.map((_, i) => (i === axis ? at : 0));
+
+const attention = ['scale', 'causal', 'window', 'softcap'];
+
+/** The kernel steps of each op that the CPU has kernels for. What is not here is decomposed; a primitive that is not here cannot run. */
+export const cpuLowerings: Readonly<Record<string, (lowering: Lowering) => readonly KernelCall[]>> = {
+  unary: ({ node }) => [plain(node, ['x'], [indexOf(unaryFunctions, node.attrs.fn)])],
+  binary: ({ node }) => [plain(node, ['a', 'b'], [indexOf(binaryFunctions, node.attrs.fn)])],
+  reduce: ({ node }) => [plain(node, ['x'], [indexOf(reduceFunctions, node.attrs.fn), attr(node, 'axis')])],
+  softmax: ({ node }) => [plain(node, ['x'], [attr(node, 'axis'), attr(node, 'log')])],
+  reshape: () => [],
+  transpose({ node }) {
+    const [x, y] = [input(node, 'x'), node.outputs.y as Value];
+    return [copy(x, y, node.attrs.axes as readonly number[], y.shape.map(() => 0), y.shape.map(() => 0))];
+  },
+  slice({ node }) {
+    const [x, y] = [input(node, 'x'), node.outputs.y as Value];
+    return [copy(x, y, ordered(y), only(y, attr(node, 'axis'), attr(node, 'begin')), y.shape.map(() => 0))];
+  },
+  concat({ node }) {
+    const [a, b, y, axis] = [input(node, 'a'), input(node, 'b'), node.outputs.y as Value, attr(node, 'axis')];
+    const none = y.shape.map(() => 0);
+    return [copy(a, y, ordered(y), none, none), copy(b, y, ordered(y), none, only(y, axis, Number(a.shape[axis])))];
+  },
+  matmul: (lowering) => [matmul(lowering)],
+  linear: (lowering) => {
+    const { node } = lowering;
+    const w = input(node, 'w');
+    return [linearCall(lowering, { weight: weights(w), bias: biasOf([node.inputs.bias], [w], false), residual: undefined, activation: 0 })];
+  },
+  fused_linear: (lowering) => [fusedLinear(lowering)],
+  embedding: ({ node }) => [{ kernel: 'embedding', inputs: [weights(input(node, 'w')), input(node, 'ids')], outputs: [node.outputs.y as Value], attrs: [] }],
+  gather_rows: ({ node }) => [plain(node, ['x', 'rows'])],
+  rms_norm: ({ node }) => [plain(node, ['x', 'weight'], [attr(node, 'eps')])],
+  layer_norm: ({ node }) => [plain(node, ['x', 'weight', 'bias'], [attr(node, 'eps')])],
+  rope_table: ({ node }) => [plain(node, ['positions', 'inv_freq', 'set'], [attr(node, 'scale')])],
+  rope_kv_write: ({ node }) => [plain(
+    node, ['qkv', 'k_cache', 'v_cache', 'slots', 'cos', 'sin', 'q_norm', 'k_norm'], ['heads', 'interleaved', 'eps'].map((n) => attr(node, n)),
+  )],
+  kv_write: ({ node }) => [plain(node, ['k', 'v', 'k_cache', 'v_cache', 'slots'])],
+  kv_copy: ({ node }) => [plain(node, ['k_cache', 'v_cache', 'from', 'to'])],
+  paged_attention: ({ node }) => [plain(
+    node, ['q', 'k_cache', 'v_cache', 'q_starts', 'context_lens', 'block_tables', 'slopes'], attention.map((n) => attr(node, n)),
+  )],
+  attention: ({ node }) => [plain(node, ['q', 'k', 'v', 'q_starts', 'k_starts', 'slopes'], attention.map((n) => attr(node, n)))],
+  sample: ({ node }) => [plain(node, ['logits', 'row_floats', 'row_ints', 'lists'])],
+};

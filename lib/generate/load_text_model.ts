@@ -1,0 +1,172 @@
+import { closest } from 'fastest-levenshtein';
+import { InvalidArgumentError, throwIfAborted, UnsupportedError } from '../errors.js';
+import type { CompileOptions, Executable } from '../exec/executor.js';
+import { type DeviceOption, selectExecutor } from '../exec/select.js';
+import { textFamilyOf } from '../models/registry.js';
+import { loadTokenizer } from '../tokenizers/tokenizer.js';
+import { openCheckpoint } from '../weights/checkpoint.js';
+import { checkBaseFields, configReader } from '../weights/config.js';
+import { isHubSource, resolveHubModel } from '../weights/hub.js';
+import { aliasedParams } from '../weights/param_source.js';
+import { parseGenerationConfig, parseModelConfigDefaults } from './generation_config.js';
+import { ModelRuntime, type WeightsOption } from './model_runtime.js';
+import { defaultLimits, Scheduler, type StepLimits } from './scheduler.js';
+import { TextModel } from './text_model.js';
+
+export interface LoadOptions {
+  /** Default `auto`: the first that works. A device that is named is used, or an error says why not. */
+  readonly device?: DeviceOption | undefined;
+  /** Default `stored`: as the checkpoint has them. */
+  readonly weights?: WeightsOption | undefined;
+  /** Default `f32`. */
+  readonly kvCache?: 'f32' | 'bf16' | 'q8' | undefined;
+  /** Threads that work for this model; default: physical cores within affinity and the container's quota. */
+  readonly threads?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Called while weights are read: bytes so far and in all. */
+  readonly onProgress?: ((progress: { readonly loaded: number; readonly total: number }) => void) | undefined;
+}
+
+/** What tests and measurements set besides. */
+export interface LoadInternals {
+  readonly limits?: StepLimits;
+  /** Most bytes of KV cache. */
+  readonly kvBytes?: number;
+}
+
+const choices: Readonly<Record<'device' | 'weights' | 'kvCache', readonly string[]>> = {
+  device: ['auto', 'cuda', 'cpu', 'onnx', 'reference'],
+  weights: ['stored', 'f32', 'bf16', 'q8', 'q4', 'w8a8'],
+  kvCache: ['f32', 'bf16', 'q8'],
+};
+
+const optionNames = ['device', 'weights', 'kvCache', 'threads', 'signal', 'onProgress'];
+
+/** Warnings given already: one for each model directory. */
+const warned = new Set<string>();
+
+/**
+ * Loads a causal language model: a Hugging Face directory, or `'hf:org/name[@revision]'` from the local cache or the Hub. Rejects with
+ * ModelFormatError, UnsupportedError, InvalidArgumentError, DeviceUnavailableError, OutOfMemoryError, or AbortError.
+ */
+export const loadTextModel = (source: string, options: LoadOptions = {}): Promise<TextModel> =>
+  loadWith(source, options, {});
+
+/** As {@link loadTextModel}, with what only tests and measurements set. */
+export async function loadWith(
+  source: string,
+  options: LoadOptions,
+  internals: LoadInternals,
+): Promise<TextModel> {
+  checkOptions(source, options);
+  const { signal, onProgress } = options;
+  throwIfAborted(signal);
+  const directory = isHubSource(source) ? await resolveHubModel(source, { signal }) : source;
+  const checkpoint = await openCheckpoint(directory, { signal });
+  const reader = configReader(checkpoint.config, 'config.json');
+  checkBaseFields(reader);
+  const family = textFamilyOf(reader);
+  const config = family.readConfig(reader);
+  const defaults = checkpoint.generationConfig
+    ? parseGenerationConfig(checkpoint.generationConfig)
+    : parseModelConfigDefaults(checkpoint.config);
+  const { executor, fallbackReason } = selectExecutor(options);
+  const params = aliasedParams(checkpoint.tensors, family.layout);
+  const runtime = new ModelRuntime({
+    executor,
+    family,
+    config,
+    params,
+    weights: options.weights ?? 'stored',
+    kvBytes: internals.kvBytes,
+  });
+  try {
+    const [{ sampler, copier }, tokenizer] = await Promise.all([
+      compile(runtime, { signal, onProgress: (loaded, total) => onProgress?.({ loaded, total }) }),
+      loadTokenizer(directory, signal ? { signal } : {}),
+    ]);
+    throwIfAborted(signal);
+    const ignoredFields = [...reader.ignored(), ...defaults.ignored.map((key) => `generation_config.${key}`)];
+    warn(directory, ignoredFields, runtime.unusedTensors);
+    const scheduler = new Scheduler({
+      pool: runtime.pool,
+      rope: config.rope,
+      sampler,
+      copier,
+      limits: internals.limits ?? defaultLimits,
+    });
+    return new TextModel({
+      runtime,
+      scheduler,
+      tokenizer,
+      defaults,
+      rope: config.rope,
+      unbounded: config.unbounded,
+      info: {
+        family: family.name,
+        parameters: runtime.parameters,
+        device: executor.device,
+        isa: executor.isa,
+        weights: runtime.weights,
+        contextLength: config.contextLength,
+        vocabSize: config.vocabSize,
+        ignoredFields,
+        ...(fallbackReason === undefined ? {} : { fallbackReason }),
+      },
+    });
+  } catch (error) {
+    await runtime.session.dispose();
+    throw error;
+  }
+}
+
+/** The graphs that every request needs: one after the other, as a session does one thing at a time. */
+async function compile(
+  runtime: ModelRuntime,
+  options: CompileOptions,
+): Promise<{ sampler: Executable; copier: Executable }> {
+  const sampler = await runtime.executable('sample', options);
+  return { sampler, copier: await runtime.executable('copy') };
+}
+
+function checkOptions(source: unknown, options: LoadOptions): void {
+  if (source === undefined)
+    throw new UnsupportedError(
+      'loadTextModel: there is no built-in default model yet; name a model directory',
+    );
+  if (typeof source !== 'string' || source === '') {
+    throw new InvalidArgumentError(
+      `loadTextModel: expected a model directory or 'hf:org/name', got ${String(source)}`,
+    );
+  }
+  if (typeof options !== 'object' || options === null)
+    throw new InvalidArgumentError(`loadTextModel: expected an object of options, got ${String(options)}`);
+  for (const [key, value] of Object.entries(options)) {
+    if (!optionNames.includes(key))
+      throw new InvalidArgumentError(
+        `loadTextModel: unknown option "${key}"; did you mean "${closest(key, optionNames)}"?`,
+      );
+    const known = choices[key as keyof typeof choices];
+    if (value !== undefined && known && !known.includes(String(value))) {
+      throw new InvalidArgumentError(
+        `loadTextModel: expected ${key} to be one of ${known.join(', ')}, got ${JSON.stringify(value)}`,
+      );
+    }
+  }
+  if (options.kvCache !== undefined && options.kvCache !== 'f32')
+    throw new UnsupportedError(`kvCache: "${options.kvCache}" is not built yet; use "f32"`);
+  if (options.signal !== undefined && !(options.signal instanceof AbortSignal))
+    throw new InvalidArgumentError('loadTextModel: expected signal to be an AbortSignal');
+}
+
+function warn(directory: string, fields: readonly string[], tensors: readonly string[]): void {
+  const told = [
+    ...(fields.length > 0 ? [`fields of its configuration that it does not know: ${fields.join(', ')}`] : []),
+    ...(tensors.length > 0
+      ? [`${tensors.length} tensors that it does not use: ${tensors.slice(0, 5).join(', ')}`]
+      : []),
+  ];
+  if (told.length === 0 || warned.has(directory)) return;
+  warned.add(directory);
+  process.emitWarning(`triga ignores, in ${directory}, ${told.join('; ')}`, { code: 'TRIGA_IGNORED' });
+}

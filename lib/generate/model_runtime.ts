@@ -1,0 +1,119 @@
+import type { DType } from '../dtype.js';
+import { OutOfMemoryError, UnsupportedError } from '../errors.js';
+import type { CompileOptions, Executable, Executor, Session } from '../exec/executor.js';
+import { Graph } from '../ir/graph.js';
+import type { TextConfig, TextFamily } from '../models/family.js';
+import { buildTextGraph, type TextGraphOptions } from '../models/text_graph.js';
+import { kvCopy } from '../ops/kv_copy.js';
+import { kvBlockSize } from '../ops/kv_write.js';
+import { elementCount } from '../tensor.js';
+import { checkParams, type ParamSource } from '../weights/param_source.js';
+import { blocksFor, KvPool } from './kv_pool.js';
+
+/** `weights` option: as the file stores them, or converted when they are packed. */
+export type WeightsOption = 'stored' | 'f32' | 'bf16' | 'q8' | 'q4' | 'w8a8';
+
+/** A text model made ready on a device: its graphs, compiled when they are first wanted, and its KV pool. */
+export class ModelRuntime {
+  readonly pool: KvPool;
+  readonly session: Session;
+  /** Tensors of the checkpoint that the model does not use. */
+  readonly unusedTensors: readonly string[];
+  readonly parameters: number;
+  /** What the weights are in memory. */
+  readonly weights: string;
+  readonly #build: (output: TextGraphOptions['output']) => Graph;
+  readonly #compiled = new Map<string, Promise<Executable>>();
+
+  constructor(given: {
+    readonly executor: Executor;
+    readonly family: TextFamily;
+    readonly config: TextConfig;
+    readonly params: ParamSource;
+    readonly weights: WeightsOption;
+    /** Most bytes of KV cache; left out: a share of the memory that is free. */
+    readonly kvBytes?: number | undefined;
+  }) {
+    const { executor, family, config, params } = given;
+    const dtypeOf = weightTypes(params, given.weights);
+    const plain = buildTextGraph(family, config, { output: 'logits', dtypeOf, blocks: 1 });
+    const redundant = ['lm_head.weight'].filter((name) => !plain.params.has(name));
+    this.unusedTensors = checkParams(
+      new Map([...plain.params].map(([name, v]) => [name, { shape: v.shape as number[] }])),
+      params,
+      redundant,
+    );
+    this.parameters = [...plain.params.values()].reduce((n, v) => n + elementCount(v.shape as number[]), 0);
+    this.weights = summarize(
+      [...plain.params.values()].filter((v) => v.shape.length === 2).map((v) => v.dtype),
+    );
+    this.pool = new KvPool(poolBlocks(plain, config, executor, given.kvBytes));
+    this.session = executor.open(params);
+    this.#build = (output) => buildTextGraph(family, config, { output, dtypeOf, blocks: this.pool.blocks });
+  }
+
+  /** The graph that ends in `output`, compiled. */
+  executable(output: TextGraphOptions['output'] | 'copy', options?: CompileOptions): Promise<Executable> {
+    const known = this.#compiled.get(output);
+    if (known) return known;
+    const graph = output === 'copy' ? copyGraph(this.#build('logits')) : this.#build(output);
+    const made = this.session.compile(graph, options);
+    this.#compiled.set(output, made);
+    return made;
+  }
+}
+
+/** Copies blocks from and to in every layer's cache. */
+function copyGraph(model: Graph): Graph {
+  const graph = new Graph();
+  const [from, to] = ['from', 'to'].map((name) => graph.input(name, 'i32', ['P']));
+  for (const keys of [...model.states.values()].filter((v) => v.name.startsWith('k_cache.'))) {
+    const [k_cache, v_cache] = [keys.name, keys.name.replace('k_', 'v_')].map((name) =>
+      graph.state(name, keys.dtype, keys.shape),
+    );
+    if (k_cache && v_cache && from && to) kvCopy({ k_cache, v_cache, from, to });
+  }
+  return graph;
+}
+
+function weightTypes(params: ParamSource, option: WeightsOption): (name: string) => DType {
+  if (option === 'f32' || option === 'bf16')
+    return (name) => (option === 'bf16' && params.get(name)?.shape.length === 2 ? 'bf16' : 'f32');
+  if (option !== 'stored')
+    throw new UnsupportedError(`weights: "${option}" is not built yet; use "stored", "f32" or "bf16"`);
+  return (name) => {
+    const info = params.get(name);
+    // Tensors that are missing are told of together, once the graph says which there should be.
+    return info?.shape.length === 2 ? info.dtype : 'f32';
+  };
+}
+
+const summarize = (types: readonly DType[]): string => [...new Set(types)].sort().join('+') || 'f32';
+
+/** Blocks of the KV pool: a share of the free memory, at least one sequence of the full context where that fits. */
+function poolBlocks(
+  graph: Graph,
+  config: TextConfig,
+  executor: Executor,
+  kvBytes: number | undefined,
+): number {
+  const element = executor.device === 'reference' ? 8 : 4;
+  const blockBytes = [...graph.states.values()].reduce(
+    (n, v) => n + elementCount(v.shape as number[]) * element,
+    0,
+  );
+  const free = process.availableMemory();
+  const budget = kvBytes ?? Math.floor(free / (executor.device === 'reference' ? 64 : 4));
+  const perSequence = blocksFor(config.contextLength);
+  const blocks = Math.floor(budget / Math.max(blockBytes, 1));
+  if (blocks < 1) {
+    throw new OutOfMemoryError(
+      `kv cache: ${kvBlockSize} positions need ${blockBytes} bytes, and the limit is ${budget}`,
+    );
+  }
+  const sequences = executor.device === 'reference' ? 4 : 16;
+  // A model of unbounded context may use all that there is.
+  return config.unbounded
+    ? Math.min(blocks, 1 << 20)
+    : Math.min(blocks, Math.max(64, sequences * (perSequence + 1)));
+}

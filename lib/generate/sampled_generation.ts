@@ -1,0 +1,149 @@
+import { ModelFormatError } from '../errors.js';
+import type { SampleRow } from '../ops/sampling/row.js';
+import type { Generation, GenerationOutcome, RowChoice } from './generation.js';
+import { blocksFor, type KvPool } from './kv_pool.js';
+import type { ResolvedOptions } from './options.js';
+import type { FinishReason, SequenceOutcome, TokenLogprobs } from './result.js';
+import { sampleRow } from './sample_row.js';
+import { Sequence } from './sequence.js';
+import type { StopWatch } from './stop_watch.js';
+
+/** Called with each token of the first sequence: what it adds, and whether it is a part of the text. */
+export type OnToken = (
+  token: number,
+  logprobs: TokenLogprobs,
+  text: string | undefined,
+  silent: boolean,
+) => void;
+
+interface Lane {
+  readonly sequence: Sequence;
+  readonly logprobs: TokenLogprobs[];
+  readonly stops: StopWatch | undefined;
+  score: number;
+}
+
+export interface SampledGenerationOptions {
+  readonly prompt: readonly number[];
+  readonly options: ResolvedOptions;
+  /** See {@link Sequence}. */
+  readonly root: string | undefined;
+  readonly onToken: OnToken;
+  /** Looks for stop strings in one sequence's text; undefined: there are none. */
+  readonly watch?: (() => StopWatch) | undefined;
+}
+
+/** One or several sequences that each go their own way: greedy, or drawn at random. */
+export class SampledGeneration implements Generation {
+  readonly maxBlocks: number;
+  readonly candidates: number;
+  readonly #given: SampledGenerationOptions;
+  #lanes: Lane[] = [];
+  #pool: KvPool | undefined;
+  readonly #outcomes: (SequenceOutcome | undefined)[];
+  #cached = 0;
+
+  constructor(given: SampledGenerationOptions) {
+    this.#given = given;
+    const { maxNewTokens, numReturnSequences, logprobs } = given.options;
+    const prompt = blocksFor(given.prompt.length);
+    this.maxBlocks =
+      prompt + numReturnSequences * (blocksFor(given.prompt.length + maxNewTokens) - prompt + 1);
+    this.candidates = logprobs;
+    this.#outcomes = new Array<SequenceOutcome | undefined>(numReturnSequences).fill(undefined);
+  }
+
+  get sequences(): readonly Sequence[] {
+    return this.#lanes.map((lane) => lane.sequence);
+  }
+
+  get outcome(): GenerationOutcome {
+    return { sequences: this.#outcomes.filter((o) => o !== undefined), cachedTokens: this.#cached };
+  }
+
+  start(pool: KvPool): void {
+    this.#pool = pool;
+    this.#add(0);
+    this.#cached = this.#lanes[0]?.sequence.cached ?? 0;
+  }
+
+  #add(returnIndex: number): void {
+    const { prompt, root, watch } = this.#given;
+    const sequence = new Sequence(this.#pool as KvPool, prompt, prompt.length, { root, returnIndex });
+    this.#lanes.push({ sequence, logprobs: [], score: 0, stops: watch?.() });
+  }
+
+  row({ tokens, promptLength, returnIndex }: Sequence): SampleRow {
+    return sampleRow(this.#given.options, {
+      history: tokens,
+      promptLength,
+      encoder: this.#given.prompt,
+      returnIndex,
+    });
+  }
+
+  async advance(choices: ReadonlyMap<Sequence, RowChoice>): Promise<readonly []> {
+    const first = this.#lanes[0]?.sequence;
+    const begins = first?.returnIndex === 0 && first.tokens.length === first.promptLength;
+    for (const lane of [...this.#lanes]) {
+      const choice = choices.get(lane.sequence);
+      if (choice) await this.#take(lane, choice);
+    }
+    // The prompt is in the cache now: the other sequences find it there.
+    if (begins) for (let i = 1; i < this.#outcomes.length; i++) this.#add(i);
+    return [];
+  }
+
+  async #take(lane: Lane, choice: RowChoice): Promise<void> {
+    if (choice.id < 0)
+      throw new ModelFormatError(
+        'generate: the model computed NaN for every token; its weights or config.json are damaged',
+      );
+    const { sequence } = lane;
+    const { options, onToken } = this.#given;
+    const top = Array.from(choice.topIds.subarray(0, options.logprobs), (token, i) => ({
+      token,
+      logprob: choice.topLogprobs[i] as number,
+    }));
+    const logprobs = { token: choice.id, logprob: choice.logprob, top };
+    sequence.tokens.push(choice.id);
+    lane.logprobs.push(logprobs);
+    lane.score += choice.logprob;
+    const ended = this.#finishReason(sequence, choice.id);
+    const silent = ended === 'eos' || ended === 'stop';
+    const seen = await lane.stops?.push(choice.id, { silent, last: ended !== undefined });
+    if (sequence.returnIndex === 0) onToken(choice.id, logprobs, seen?.text, silent);
+    const reason = seen?.stopped ? 'stop' : ended;
+    if (reason) this.#end(lane, reason, silent && !seen?.stopped ? 1 : 0);
+  }
+
+  #finishReason({ tokens, promptLength }: Sequence, id: number): FinishReason | undefined {
+    const { eosTokenIds, stopTokenIds, maxNewTokens } = this.#given.options;
+    if (eosTokenIds.includes(id)) return 'eos';
+    if (stopTokenIds.includes(id)) return 'stop';
+    return tokens.length - promptLength >= maxNewTokens ? 'length' : undefined;
+  }
+
+  #end(lane: Lane, finishReason: FinishReason, silent: number): void {
+    const { sequence, logprobs, score, stops } = lane;
+    const tokens = sequence.tokens.slice(sequence.promptLength);
+    this.#outcomes[sequence.returnIndex] = {
+      tokens,
+      score,
+      finishReason,
+      logprobs,
+      silent,
+      ...(stops ? { text: stops.text } : {}),
+    };
+    sequence.release();
+    this.#lanes = this.#lanes.filter((other) => other !== lane);
+  }
+
+  release(): void {
+    for (const { sequence, stops } of this.#lanes) {
+      sequence.release();
+      stops?.close();
+    }
+    this.#lanes = [];
+  }
+}

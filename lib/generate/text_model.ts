@@ -1,0 +1,360 @@
+import { InvalidArgumentError, type TrigaError, throwIfAborted, UnsupportedError } from '../errors.js';
+import type { RopeFrequencies } from '../nn/rope_frequencies.js';
+import type { Tensor } from '../tensor.js';
+import type { ChatMessage, Tokenizer } from '../tokenizers/tokenizer.js';
+import { BeamGeneration } from './beam_generation.js';
+import type { FileDefaults } from './generation_config.js';
+import { blocksFor } from './kv_pool.js';
+import type { ModelRuntime } from './model_runtime.js';
+import { type GenerateOptions, type ResolvedOptions, resolveOptions } from './options.js';
+import { GenerateRequest, type StreamedToken } from './request.js';
+import type { GeneratedSequence, GenerateResult, SequenceOutcome } from './result.js';
+import { SampledGeneration } from './sampled_generation.js';
+import type { Scheduler } from './scheduler.js';
+import { Sequence } from './sequence.js';
+import { packStep } from './step.js';
+import { StopWatch } from './stop_watch.js';
+
+/** What a loaded model is. */
+export interface ModelInfo {
+  readonly family: string;
+  /** Numbers that were learned, tied ones once. */
+  readonly parameters: number;
+  readonly device: string;
+  /** Why another device than the one first in line runs it. */
+  readonly fallbackReason?: string;
+  readonly isa: string;
+  /** Type of the weights in memory. */
+  readonly weights: string;
+  /** Memory that the engine holds for it: weights, KV cache and workspace. */
+  readonly bytes: number;
+  readonly contextLength: number;
+  readonly vocabSize: number;
+  /** Fields of the configuration that nobody read and that may matter. */
+  readonly ignoredFields: readonly string[];
+}
+
+/** Text, a conversation, or token ids. */
+export type Prompt = string | readonly ChatMessage[] | readonly number[];
+
+/** Parts that a {@link TextModel} is made of. */
+export interface TextModelParts {
+  readonly info: Omit<ModelInfo, 'bytes'>;
+  readonly unbounded: boolean;
+  readonly rope: RopeFrequencies | undefined;
+  readonly runtime: ModelRuntime;
+  readonly scheduler: Scheduler;
+  readonly tokenizer: Tokenizer | undefined;
+  readonly defaults: FileDefaults;
+}
+
+/** Rows whose logits one step of {@link TextModel.logits} computes: of a large vocabulary they are many numbers. */
+const logitRows = 64;
+
+/** A causal language model. Calls may overlap: they share steps. */
+export class TextModel {
+  readonly #parts: TextModelParts;
+  readonly #disposal = new AbortController();
+  #disposed: Promise<void> | undefined;
+
+  constructor(parts: TextModelParts) {
+    this.#parts = parts;
+  }
+
+  get info(): ModelInfo {
+    return { ...this.#parts.info, bytes: this.#parts.runtime.session.bytes };
+  }
+
+  /** Throws UnsupportedError if the checkpoint has no tokenizer.json. */
+  get tokenizer(): Tokenizer {
+    const { tokenizer } = this.#parts;
+    if (!tokenizer)
+      throw new UnsupportedError(
+        'tokenizer: the model directory has no tokenizer.json; give token ids, or add one',
+      );
+    return tokenizer;
+  }
+
+  /**
+   * Continues a prompt. The request starts at the call; await it for the result, or loop over it for pieces of the same run.
+   * Rejects with InvalidArgumentError, UnsupportedError, OutOfMemoryError, or AbortError.
+   */
+  generate(prompt: Prompt, options: GenerateOptions = {}): GenerateRequest {
+    const abort = new AbortController();
+    let decoder: Tokenizer | undefined;
+    let ids: readonly number[] = [];
+    return new GenerateRequest({
+      run: async (emit) => {
+        const started = performance.now();
+        ids = await this.#promptIds(prompt, options.signal);
+        decoder = this.#parts.tokenizer;
+        return await this.#run(ids, options, abort.signal, started, emit);
+      },
+      abort: () => {
+        abort.abort();
+      },
+      decoder: () => decoder?.stream(ids),
+      withLogprobs: (options.logprobs ?? 0) > 0,
+    });
+  }
+
+  /** Logits of every position of `ids`: f32 [T, V]. */
+  async logits(ids: readonly number[], options: { readonly signal?: AbortSignal } = {}): Promise<Tensor> {
+    const rows = await this.forward(ids, 'logits', options.signal);
+    return rows.logits as Tensor;
+  }
+
+  /** Runs `ids` through one of the model's graphs; its outputs for every position. */
+  async forward(
+    ids: readonly number[],
+    output: 'logits' | 'hidden',
+    signal?: AbortSignal,
+  ): Promise<Record<string, Tensor>> {
+    this.#checkIds(ids);
+    const { runtime, scheduler, rope } = this.#parts;
+    const parts: Readonly<Record<string, Tensor>>[] = [];
+    await scheduler
+      .exclusive(async () => {
+        const stop = AbortSignal.any([this.#disposal.signal, ...(signal ? [signal] : [])]);
+        throwIfAborted(stop);
+        const executable = await runtime.executable(output);
+        const sequence = this.#borrow(ids);
+        try {
+          while (sequence.pending > 0) {
+            const rows = Math.min(sequence.pending, logitRows);
+            const request = packStep(
+              [{ sequence, rows }],
+              Array.from({ length: rows }, (_, i) => i),
+              rope,
+            );
+            parts.push(await executable.run({ ...request, signal: stop }));
+            sequence.advance(rows);
+          }
+        } finally {
+          sequence.release();
+        }
+      })
+      .catch((error: unknown) => {
+        throw this.#disposed ? disposedError() : error;
+      });
+    return joinRows(parts);
+  }
+
+  /** A sequence of its own in the KV pool, for the length of one call. */
+  #borrow(ids: readonly number[]): Sequence {
+    const { pool } = this.#parts.runtime;
+    const need = blocksFor(ids.length);
+    if (need > pool.available) {
+      throw new InvalidArgumentError(
+        `logits: ${ids.length} tokens do not fit into the KV pool beside the requests that run; wait for those`,
+      );
+    }
+    pool.reserve(need);
+    const sequence = new Sequence(pool, ids, ids.length);
+    sequence.grow(ids.length);
+    return sequence;
+  }
+
+  async #promptIds(prompt: Prompt, signal: AbortSignal | undefined): Promise<readonly number[]> {
+    this.#throwIfDisposed();
+    const encode = signal instanceof AbortSignal ? { signal } : {};
+    if (typeof prompt === 'string') return await this.tokenizer.encode(prompt, encode);
+    if (!Array.isArray(prompt))
+      throw new InvalidArgumentError(
+        `generate: expected a string, messages or token ids as prompt, got ${prompt === null ? 'null' : typeof prompt}`,
+      );
+    if (prompt.length > 0 && typeof prompt[0] === 'object') {
+      const text = await this.tokenizer.applyChatTemplate(prompt as readonly ChatMessage[]);
+      return await this.tokenizer.encode(text, { ...encode, addSpecialTokens: false });
+    }
+    return [...(prompt as readonly number[])];
+  }
+
+  #checkIds(ids: readonly number[]): void {
+    this.#throwIfDisposed();
+    const { vocabSize, contextLength } = this.#parts.info;
+    if (!Array.isArray(ids) || ids.length === 0)
+      throw new InvalidArgumentError('prompt: expected at least one token, got none');
+    const wrong = ids.findIndex(
+      (id: unknown) => !Number.isInteger(id) || (id as number) < 0 || (id as number) >= vocabSize,
+    );
+    if (wrong >= 0)
+      throw new InvalidArgumentError(
+        `prompt: expected token ids from 0 to ${vocabSize - 1}, got ${String(ids[wrong])} at ${wrong}`,
+      );
+    if (ids.length > contextLength && !this.#parts.unbounded) {
+      throw new InvalidArgumentError(
+        `prompt: expected at most ${contextLength} tokens, the model's context, got ${ids.length}`,
+      );
+    }
+  }
+
+  async #run(
+    prompt: readonly number[],
+    call: GenerateOptions,
+    left: AbortSignal,
+    started: number,
+    emit: (token: StreamedToken) => void,
+  ): Promise<GenerateResult> {
+    this.#checkIds(prompt);
+    const { info, unbounded } = this.#parts;
+    const asked = resolveOptions(call, this.#parts.defaults, {
+      vocabSize: info.vocabSize,
+      promptLength: prompt.length,
+    });
+    const room = unbounded ? Number.POSITIVE_INFINITY : info.contextLength - prompt.length;
+    const options = { ...asked, maxNewTokens: Math.min(asked.maxNewTokens, room) };
+    let firstTokenMs = 0;
+    const onToken = (token: StreamedToken): void => {
+      firstTokenMs ||= performance.now() - started;
+      emit(token);
+    };
+    const generation = this.#generation(prompt, options, onToken);
+    const signal = AbortSignal.any([
+      left,
+      this.#disposal.signal,
+      ...(options.signal ? [options.signal] : []),
+    ]);
+    if (room > 0) await this.#schedule(generation, signal);
+    const { sequences, cachedTokens } =
+      room > 0 ? generation.outcome : { sequences: [emptyOutcome], cachedTokens: 0 };
+    const texts = await Promise.all(sequences.map((outcome) => this.#text(prompt, outcome)));
+    const totalMs = performance.now() - started;
+    return makeResult(prompt, sequences, texts, {
+      cachedTokens,
+      seed: options.seed,
+      firstTokenMs: firstTokenMs || totalMs,
+      totalMs,
+      logprobs: options.logprobs > 0,
+    });
+  }
+
+  async #schedule(generation: BeamGeneration | SampledGeneration, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#parts.scheduler.run(generation, signal);
+    } catch (error) {
+      throw this.#disposed ? disposedError() : error;
+    }
+  }
+
+  #generation(
+    prompt: readonly number[],
+    options: ResolvedOptions,
+    emit: (token: StreamedToken) => void,
+  ): BeamGeneration | SampledGeneration {
+    const root = this.#prefixRoot(prompt.length + options.maxNewTokens, prompt.length);
+    if (options.mode === 'beam') return new BeamGeneration(prompt, options, root);
+    const { stopStrings } = options;
+    const watch =
+      stopStrings.length > 0 ? () => new StopWatch(this.tokenizer.stream(prompt), stopStrings) : undefined;
+    return new SampledGeneration({
+      prompt,
+      options,
+      root,
+      watch,
+      onToken: (token, logprobs, text, silent) => {
+        emit({ token, logprobs, text, silent });
+      },
+    });
+  }
+
+  /** What decides the content of cached blocks besides the tokens. Keys that were rotated by changing frequencies are not shared. */
+  #prefixRoot(longest: number, promptLength: number): string | undefined {
+    const { rope, info } = this.#parts;
+    if (!rope?.dynamic || longest <= info.contextLength) return 'base';
+    return promptLength <= info.contextLength ? undefined : `length ${promptLength}`;
+  }
+
+  async #text(prompt: readonly number[], outcome: SequenceOutcome): Promise<string> {
+    const { tokenizer } = this.#parts;
+    if (outcome.text !== undefined) return outcome.text;
+    if (!tokenizer) return '';
+    const stream = tokenizer.stream(prompt);
+    const text = await stream.push(outcome.tokens.slice(0, outcome.tokens.length - outcome.silent));
+    return text + (await stream.flush());
+  }
+
+  #throwIfDisposed(): void {
+    if (this.#disposed) throw disposedError();
+  }
+
+  /** Ends what runs and frees all memory. Idempotent. Pending and later calls reject with InvalidArgumentError. */
+  dispose(): Promise<void> {
+    this.#disposed ??= this.#end();
+    return this.#disposed;
+  }
+
+  async #end(): Promise<void> {
+    // The field that says so is set before anything that waits hears of it.
+    await Promise.resolve();
+    const { scheduler, runtime, tokenizer } = this.#parts;
+    this.#disposal.abort();
+    await scheduler.idle();
+    tokenizer?.dispose();
+    await runtime.session.dispose();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dispose();
+  }
+}
+
+const emptyOutcome: SequenceOutcome = {
+  tokens: [],
+  score: 0,
+  finishReason: 'length',
+  logprobs: [],
+  silent: 0,
+};
+
+const disposedError = (): TrigaError => new InvalidArgumentError('the model was disposed');
+
+function makeResult(
+  prompt: readonly number[],
+  outcomes: readonly SequenceOutcome[],
+  texts: readonly string[],
+  run: { cachedTokens: number; seed: number; firstTokenMs: number; totalMs: number; logprobs: boolean },
+): GenerateResult {
+  const sequences = outcomes.map(
+    ({ tokens, score, finishReason, logprobs }, i): GeneratedSequence => ({
+      text: texts[i] ?? '',
+      tokens,
+      score,
+      finishReason,
+      ...(run.logprobs ? { logprobs } : {}),
+    }),
+  );
+  const { text, tokens, finishReason } = sequences[0] as GeneratedSequence;
+  return {
+    text,
+    tokens,
+    finishReason,
+    usage: {
+      promptTokens: prompt.length,
+      completionTokens: sequences.reduce((n, s) => n + s.tokens.length, 0),
+      cachedTokens: run.cachedTokens,
+    },
+    timings: { seed: run.seed, firstTokenMs: run.firstTokenMs, totalMs: run.totalMs },
+    sequences,
+  };
+}
+
+/** Outputs of consecutive chunks as one tensor each. */
+function joinRows(parts: readonly Readonly<Record<string, Tensor>>[]): Record<string, Tensor> {
+  return Object.fromEntries(
+    Object.keys(parts[0] ?? {}).map((name) => {
+      const pieces = parts.map((p) => p[name] as Tensor);
+      const data = new Float32Array(pieces.reduce((n, p) => n + p.data.length, 0));
+      let at = 0;
+      for (const piece of pieces) {
+        data.set(piece.data, at);
+        at += piece.data.length;
+      }
+      const [, ...inner] = (pieces[0] as Tensor).shape;
+      return [
+        name,
+        { dtype: 'f32', shape: [pieces.reduce((n, p) => n + (p.shape[0] as number), 0), ...inner], data },
+      ];
+    }),
+  );
+}

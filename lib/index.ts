@@ -1,0 +1,23 @@
+export {
+  DeviceUnavailableError,
+  type ErrorCode,
+  InvalidArgumentError,
+  ModelFormatError,
+  OutOfMemoryError,
+  TrigaError,
+  UnsupportedError,
+} from './errors.js';
+export { type LoadOptions, loadTextModel } from './generate/load_text_model.js';
+export type { GenerateOptions } from './generate/options.js';
+export type { GenerateRequest } from './generate/request.js';
+export type {
+  FinishReason,
+  GeneratedSequence,
+  GeneratePiece,
+  GenerateResult,
+  GenerateTimings,
+  TokenLogprobs,
+} from './generate/result.js';
+export type { ModelInfo, Prompt, TextModel } from './generate/text_model.js';
+export type { Tensor } from './tensor.js';
+export type { ChatMessage, Tokenizer } from './tokenizers/tokenizer.js';

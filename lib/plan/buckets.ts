@@ -1,0 +1,13 @@
+import type { Bindings } from '../ir/shape.js';
+
+/** Sizes that plans are made for. A plan serves every size up to its own; kernels do exactly the rows there are. */
+const steps: readonly number[] = [1, 8, 64, 512];
+
+/** The smallest plan size that holds n: 1, 8, 64, 512, then multiples of 512. */
+export function bucketOf(n: number): number {
+  return steps.find((s) => n <= s) ?? Math.ceil(n / 512) * 512;
+}
+
+/** Plan sizes of the given symbols. */
+export const bucketsOf = (symbols: readonly string[], bindings: Bindings): Record<string, number> =>
+  Object.fromEntries(symbols.map((s) => [s, bucketOf(bindings[s] ?? 0)]));

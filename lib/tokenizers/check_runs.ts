@@ -1,0 +1,42 @@
+import { InvalidArgumentError } from '../errors.js';
+
+/**
+ * Longest run without (or of) white space. Within one, the split patterns of tokenizers step back up to a few times its
+ * length, and the Rust library ends the process when a match takes 10 million steps back.
+ */
+const maxRun = 2_000_000;
+
+/** Throws `InvalidArgumentError` for a text that the library's regular expressions might not survive. */
+export function checkRuns(text: string): void {
+  if (text.length <= maxRun) return;
+  let start = 0;
+  let inSpace = false;
+  for (let i = 0; i < text.length; i++) {
+    const space = isSpace(text.charCodeAt(i));
+    if (space !== inSpace) {
+      start = i;
+      inSpace = space;
+    } else if (i - start >= maxRun) {
+      throw new InvalidArgumentError(
+        `encode: expected runs of at most ${maxRun} characters with or without white space, ` +
+          `got a longer one at ${start}; encode the text in parts`,
+      );
+    }
+  }
+}
+
+/** Unicode White_Space, all of it in the basic plane. */
+function isSpace(code: number): boolean {
+  if (code < 0x85) return code === 0x20 || (code >= 0x09 && code <= 0x0d);
+  return (
+    code === 0x85 ||
+    code === 0xa0 ||
+    code === 0x1680 ||
+    (code >= 0x2000 && code <= 0x200a) ||
+    code === 0x2028 ||
+    code === 0x2029 ||
+    code === 0x202f ||
+    code === 0x205f ||
+    code === 0x3000
+  );
+}

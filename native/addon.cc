@@ -1,0 +1,280 @@
+// The whole export table. One guard turns C++ exceptions into typed JavaScript errors; lib/exec/binding.ts has the types.
+#include <napi.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "kernels/cpu/kernel.h"
+#include "native/environment.h"
+#include "native/error.h"
+#include "native/session.h"
+
+namespace triga {
+namespace {
+
+// Runs `body`; what it throws becomes a JavaScript exception.
+template <class Body>
+Napi::Value Guard(const Napi::CallbackInfo& info, Body&& body) {
+  const Napi::Env env = info.Env();
+  const auto raise = [&](const char* code, const char* message) {
+    napi_throw(env, Environment::Of(env).MakeError(env, code, message));
+    return env.Undefined();
+  };
+  try {
+    return body(env);
+  } catch (const EngineError& e) {
+    return raise(CodeName(e.code()), e.what());
+  } catch (const std::bad_alloc&) {
+    return raise(CodeName(ErrorCode::kOutOfMemory), "the system has no more memory to give");
+  }
+}
+
+[[noreturn]] void Bad(const std::string& what) { throw EngineError(ErrorCode::kInternal, "binding: expected " + what); }
+
+double ToNumber(const Napi::Value& v, const char* what) {
+  if (!v.IsNumber()) Bad(what);
+  return v.As<Napi::Number>().DoubleValue();
+}
+
+int64_t ToInt(const Napi::Value& v, const char* what) {
+  const double d = ToNumber(v, what);
+  if (!(d >= -9007199254740991.0 && d <= 9007199254740991.0) || d != static_cast<double>(static_cast<int64_t>(d))) Bad(what);
+  return static_cast<int64_t>(d);
+}
+
+Napi::Array ToArray(const Napi::Value& v, const char* what) {
+  if (!v.IsArray()) Bad(what);
+  return v.As<Napi::Array>();
+}
+
+template <class T>
+std::vector<T> ToInts(const Napi::Value& v, const char* what) {
+  const Napi::Array array = ToArray(v, what);
+  std::vector<T> out(array.Length());
+  for (uint32_t i = 0; i < out.size(); ++i) out[i] = static_cast<T>(ToInt(array[i], what));
+  return out;
+}
+
+DType ToDType(const Napi::Value& v) {
+  const std::string name = v.IsString() ? v.As<Napi::String>().Utf8Value() : "";
+  if (name == "f32") return DType::kF32;
+  if (name == "f16") return DType::kF16;
+  if (name == "bf16") return DType::kBF16;
+  if (name == "i32") return DType::kI32;
+  Bad("a dtype of f32, f16, bf16 or i32, got " + name);
+}
+
+// Memory of a typed array that stays where it is while the array is referenced.
+std::pair<char*, size_t> ToMemory(const Napi::Value& v) {
+  if (!v.IsTypedArray()) Bad("a typed array");
+  const Napi::TypedArray array = v.As<Napi::TypedArray>();
+  return {static_cast<char*>(array.ArrayBuffer().Data()) + array.ByteOffset(), array.ByteLength()};
+}
+
+ParamPart ToPart(const Napi::Object& o) {
+  ParamPart p;
+  p.n = ToInt(o.Get("n"), "n");
+  p.k = ToInt(o.Get("k"), "k");
+  p.dtype = ToDType(o.Get("dtype"));
+  p.transposed = o.Get("transposed").ToBoolean();
+  if (o.Has("file")) {
+    p.file = o.Get("file").ToString().Utf8Value();
+    p.offset = ToInt(o.Get("offset"), "offset");
+  } else if (o.Has("data")) {
+    const auto [data, bytes] = ToMemory(o.Get("data"));
+    p.data.assign(data, data + bytes);
+  }
+  return p;
+}
+
+ParamSpec ToParamSpec(const Napi::Object& o) {
+  ParamSpec spec;
+  spec.layout = o.Get("layout").ToString().Utf8Value() == "panels" ? ParamLayout::kPanels : ParamLayout::kVector;
+  spec.gated = o.Get("gated").ToBoolean();
+  spec.dtype = ToDType(o.Get("dtype"));
+  const Napi::Array parts = ToArray(o.Get("parts"), "parts");
+  for (uint32_t i = 0; i < parts.Length(); ++i) spec.parts.push_back(ToPart(parts.Get(i).ToObject()));
+  return spec;
+}
+
+PlanValue ToValue(const Napi::Object& o) {
+  PlanValue v{static_cast<Source>(ToInt(o.Get("source"), "source")), ToInt(o.Get("at"), "at"), ToDType(o.Get("dtype")), {}};
+  for (const int64_t d : ToInts<int64_t>(o.Get("dims"), "dims")) {
+    v.dims.push_back(d < 0 ? Dim{0, static_cast<int32_t>(-1 - d)} : Dim{d, -1});
+  }
+  return v;
+}
+
+StepSpec ToStep(const Napi::Object& o) {
+  StepSpec s{o.Get("kernel").ToString().Utf8Value(), ToInts<int32_t>(o.Get("inputs"), "inputs"), ToInts<int32_t>(o.Get("outputs"), "outputs"), {}};
+  const Napi::Array attrs = ToArray(o.Get("attrs"), "attrs");
+  for (uint32_t i = 0; i < attrs.Length(); ++i) s.attrs.push_back(ToNumber(attrs[i], "a number as attribute"));
+  return s;
+}
+
+PlanSpec ToPlan(const Napi::Object& o) {
+  PlanSpec spec;
+  spec.arena_bytes = ToInt(o.Get("arenaBytes"), "arenaBytes");
+  if (spec.arena_bytes < 0) Bad("arenaBytes of 0 or more");
+  spec.capacities = ToInts<int64_t>(o.Get("capacities"), "capacities");
+  spec.inputs = static_cast<int32_t>(ToInt(o.Get("inputs"), "inputs"));
+  spec.outputs = static_cast<int32_t>(ToInt(o.Get("outputs"), "outputs"));
+  const Napi::Array values = ToArray(o.Get("values"), "values"), steps = ToArray(o.Get("steps"), "steps");
+  for (uint32_t i = 0; i < values.Length(); ++i) spec.values.push_back(ToValue(values.Get(i).ToObject()));
+  for (uint32_t i = 0; i < steps.Length(); ++i) spec.steps.push_back(ToStep(steps.Get(i).ToObject()));
+  return spec;
+}
+
+class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
+ public:
+  static Napi::Function Define(Napi::Env env) {
+    return DefineClass(env, "Session",
+                       {InstanceMethod<&SessionWrap::LoadParams>("loadParams"), InstanceMethod<&SessionWrap::AddState>("addState"),
+                        InstanceMethod<&SessionWrap::AddPlan>("addPlan"), InstanceMethod<&SessionWrap::Run>("run"),
+                        InstanceMethod<&SessionWrap::Cancel>("cancel"), InstanceMethod<&SessionWrap::Dispose>("dispose"),
+                        InstanceAccessor<&SessionWrap::Bytes>("bytes"), InstanceAccessor<&SessionWrap::Isa>("isa")});
+  }
+
+  // (isa: string | undefined, threads: number)
+  explicit SessionWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<SessionWrap>(info) {
+    Guard(info, [&](Napi::Env env) -> Napi::Value {
+      const std::string isa = info[0].IsString() ? info[0].As<Napi::String>().Utf8Value() : "";
+      const CpuKernels* kernels = SelectKernels(isa.empty() ? nullptr : isa.c_str());
+      if (!kernels) throw EngineError(ErrorCode::kUnsupported, "this machine cannot run the instruction set \"" + isa + "\"");
+      const int64_t threads = ToInt(info[1], "threads");
+      if (threads < 1 || threads > 1024) Bad("1 to 1024 threads");
+      session_ = std::make_shared<Session>(*kernels, static_cast<int>(threads));
+      Environment::Of(env).Register(session_);
+      return env.Undefined();
+    });
+  }
+
+  void Finalize(Napi::Env env) override { Report(env, 0); }
+
+ private:
+  Napi::Value LoadParams(const Napi::CallbackInfo& info) {
+    return Guard(info, [&](Napi::Env env) -> Napi::Value {
+      CheckIdle();
+      const Napi::Array list = ToArray(info[0], "a list of parameters");
+      std::vector<ParamSpec> specs;
+      for (uint32_t i = 0; i < list.Length(); ++i) specs.push_back(ToParamSpec(list.Get(i).ToObject()));
+      auto batch = std::make_unique<ParamBatch>(std::move(specs));
+      return Submit(env, {}, [&](std::unique_ptr<Completion> done) { Session::Load(session_, std::move(batch), std::move(done)); });
+    });
+  }
+
+  Napi::Value AddState(const Napi::CallbackInfo& info) {
+    return Guard(info, [&](Napi::Env env) -> Napi::Value {
+      CheckIdle();
+      const int64_t bytes = ToInt(info[0], "bytes");
+      if (bytes < 0) Bad("bytes of 0 or more");
+      const size_t index = session_->AddState(static_cast<size_t>(bytes));
+      return Napi::Number::New(env, static_cast<double>(index));
+    });
+  }
+
+  // (plan, parameter indices, state indices) → plan index
+  Napi::Value AddPlan(const Napi::CallbackInfo& info) {
+    return Guard(info, [&](Napi::Env env) -> Napi::Value {
+      CheckIdle();
+      if (!info[0].IsObject()) Bad("a plan");
+      const size_t index = session_->AddPlan(ToPlan(info[0].ToObject()), ToInts<size_t>(info[1], "parameter indices"),
+                                             ToInts<size_t>(info[2], "state indices"));
+      return Napi::Number::New(env, static_cast<double>(index));
+    });
+  }
+
+  // (plan index, sizes of the slots, inputs, outputs) → promise
+  Napi::Value Run(const Napi::CallbackInfo& info) {
+    return Guard(info, [&](Napi::Env env) -> Napi::Value {
+      CheckIdle();
+      RunRequest request{};
+      request.plan = &session_->plan(static_cast<size_t>(ToInt(info[0], "a plan index")));
+      request.slots = ToInts<int64_t>(info[1], "slot sizes");
+      const Napi::Array inputs = ToArray(info[2], "inputs"), outputs = ToArray(info[3], "outputs");
+      for (uint32_t i = 0; i < inputs.Length(); ++i) {
+        const auto [data, bytes] = ToMemory(inputs[i]);
+        request.inputs.emplace_back(data, data + bytes);
+      }
+      std::vector<Napi::Reference<Napi::Value>> kept;
+      for (uint32_t i = 0; i < outputs.Length(); ++i) {
+        const Napi::Value array = outputs[i];
+        request.outputs.push_back(ToMemory(array));
+        kept.push_back(Napi::Reference<Napi::Value>::New(array, 1));
+      }
+      return Submit(env, std::move(kept), [&](std::unique_ptr<Completion> done) {
+        Session::Run(session_, std::move(request), std::move(done));
+      });
+    });
+  }
+
+  Napi::Value Cancel(const Napi::CallbackInfo& info) {
+    session_->Cancel();
+    return info.Env().Undefined();
+  }
+
+  Napi::Value Dispose(const Napi::CallbackInfo& info) {
+    return Guard(info, [&](Napi::Env env) -> Napi::Value {
+      CheckIdle();
+      session_->Dispose();
+      Report(env, 0);
+      return env.Undefined();
+    });
+  }
+
+  Napi::Value Bytes(const Napi::CallbackInfo& info) {
+    // While a job is under way, the figure of before.
+    if (!session_->busy()) Report(info.Env(), static_cast<int64_t>(session_->bytes()));
+    return Napi::Number::New(info.Env(), static_cast<double>(reported_));
+  }
+
+  Napi::Value Isa(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), session_->kernels().isa); }
+
+  void CheckIdle() const {
+    if (session_->busy()) throw EngineError(ErrorCode::kInternal, "session: a job is under way already");
+  }
+
+  // Starts a job whose end settles the promise that is returned.
+  template <class Start>
+  Napi::Value Submit(Napi::Env env, std::vector<Napi::Reference<Napi::Value>> kept, Start&& start) {
+    Napi::Promise promise(env, nullptr);
+    start(Environment::Of(env).Expect(env, std::move(kept), &promise));
+    return promise;
+  }
+
+  // Tells V8 how much memory hangs on this object.
+  void Report(Napi::Env env, int64_t bytes) {
+    Napi::MemoryManagement::AdjustExternalMemory(env, bytes - reported_);
+    reported_ = bytes;
+  }
+
+  std::shared_ptr<Session> session_;
+  int64_t reported_ = 0;
+};
+
+Napi::Value SetErrorFactory(const Napi::CallbackInfo& info) {
+  if (info[0].IsFunction()) Environment::Of(info.Env()).SetErrorFactory(info[0].As<Napi::Function>());
+  return info.Env().Undefined();
+}
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  Environment::Attach(env);
+  const char* names[8];
+  const int count = AvailableIsas(names);
+  Napi::Array isas = Napi::Array::New(env);
+  for (int i = 0; i < count; ++i) isas.Set(static_cast<uint32_t>(i), Napi::String::New(env, names[i]));
+  exports.Set("version", TRIGA_VERSION);
+  exports.Set("isas", isas);
+  exports.Set("defaultThreads", Napi::Number::New(env, DefaultThreads()));
+  exports.Set("setErrorFactory", Napi::Function::New(env, SetErrorFactory));
+  exports.Set("Session", SessionWrap::Define(env));
+  return exports;
+}
+
+}  // namespace
+}  // namespace triga
+
+static Napi::Object InitTriga(Napi::Env env, Napi::Object exports) { return triga::Init(env, exports); }
+NODE_API_MODULE(NODE_GYP_MODULE_NAME, InitTriga)

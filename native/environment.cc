@@ -1,0 +1,117 @@
+#include "native/environment.h"
+
+#include <utility>
+
+namespace triga {
+namespace {
+
+// Instance data: a shared pointer, because completions of jobs hold the environment too.
+struct Instance {
+  std::shared_ptr<Environment> environment;
+};
+
+}  // namespace
+
+class PromiseCompletion final : public Completion {
+ public:
+  PromiseCompletion(std::shared_ptr<Environment> environment, Settlement* settlement)
+      : environment_(std::move(environment)), settlement_(settlement) {}
+
+  // A job that never came to its end still settles its promise.
+  ~PromiseCompletion() override {
+    if (settlement_) Done("INTERNAL", "the engine dropped a job");
+  }
+
+  void Done(const char* code, const std::string& message) override {
+    settlement_->code = code;
+    settlement_->message = message;
+    environment_->Enqueue(std::exchange(settlement_, nullptr));
+  }
+
+ private:
+  std::shared_ptr<Environment> environment_;
+  Settlement* settlement_;
+};
+
+void Environment::Attach(Napi::Env env) {
+  auto environment = std::make_shared<Environment>();
+  napi_value name;
+  napi_create_string_utf8(env, "triga", NAPI_AUTO_LENGTH, &name);
+  const auto deliver = [](napi_env e, napi_value, void* context, void*) {
+    if (!e) return;
+    Napi::HandleScope scope(e);
+    static_cast<Environment*>(context)->Drain(e);
+  };
+  if (napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, environment.get(), deliver, &environment->notify_) != napi_ok) {
+    throw Napi::Error::New(env, "triga: the environment cannot take results");
+  }
+  napi_unref_threadsafe_function(env, environment->notify_);
+  env.SetInstanceData(new Instance{environment});
+  // Hooks run in reverse order: this one before the function above is closed.
+  env.AddCleanupHook([environment] { environment->Shutdown(); });
+}
+
+Environment& Environment::Of(Napi::Env env) { return *env.GetInstanceData<Instance>()->environment; }
+
+Napi::Value Environment::MakeError(Napi::Env env, const char* code, const std::string& message) const {
+  if (!error_factory_.IsEmpty()) return error_factory_.Call({Napi::String::New(env, code), Napi::String::New(env, message)});
+  return Napi::Error::New(env, message).Value();
+}
+
+void Environment::Register(const std::shared_ptr<Session>& session) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  std::vector<std::weak_ptr<Session>> live;
+  for (auto& s : sessions_) {
+    if (!s.expired()) live.push_back(s);
+  }
+  live.push_back(session);
+  sessions_ = std::move(live);
+}
+
+std::unique_ptr<Completion> Environment::Expect(Napi::Env env, std::vector<Napi::Reference<Napi::Value>> kept, Napi::Promise* promise) {
+  auto* settlement = new Settlement{Napi::Promise::Deferred::New(env), std::move(kept), nullptr, {}};
+  *promise = settlement->deferred.Promise();
+  if (expected_++ == 0) napi_ref_threadsafe_function(env, notify_);
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    ++running_;
+  }
+  return std::make_unique<PromiseCompletion>(shared_from_this(), settlement);
+}
+
+void Environment::Enqueue(Settlement* settlement) {
+  // The environment cannot end before `running_` falls, so the function is open here.
+  std::lock_guard<std::mutex> lock(mutex_);
+  finished_.push_back(settlement);
+  napi_call_threadsafe_function(notify_, nullptr, napi_tsfn_nonblocking);
+  --running_;
+  changed_.notify_all();
+}
+
+void Environment::Drain(Napi::Env env) {
+  while (true) {
+    std::unique_ptr<Settlement> s;
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      if (finished_.empty()) return;
+      s.reset(finished_.front());
+      finished_.pop_front();
+    }
+    if (--expected_ == 0) napi_unref_threadsafe_function(env, notify_);
+    if (s->code) s->deferred.Reject(MakeError(env, s->code, s->message));
+    else s->deferred.Resolve(env.Undefined());
+  }
+}
+
+void Environment::Shutdown() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  for (auto& weak : sessions_) {
+    if (auto session = weak.lock()) session->Cancel();
+  }
+  changed_.wait(lock, [this] { return running_ == 0; });
+  for (Settlement* s : finished_) delete s;
+  finished_.clear();
+  error_factory_.Reset();
+}
+
+}  // namespace triga

@@ -1,0 +1,212 @@
+#include "native/session.h"
+
+#include <algorithm>
+#include <mutex>
+#include <utility>
+
+#include "native/error.h"
+
+namespace triga {
+
+// A job of one session: catches what its steps throw, and says at its end how it went.
+class SessionJob : public Job {
+ public:
+  SessionJob(std::shared_ptr<Session> session, std::unique_ptr<Completion> completion)
+      : session_(std::move(session)), completion_(std::move(completion)) {
+    if (session_->busy_.exchange(true)) throw EngineError(ErrorCode::kInternal, "session: a job is under way already");
+    session_->cancelled_.store(false, std::memory_order_relaxed);
+  }
+
+  bool Step() final {
+    try {
+      if (session_->cancelled_.load(std::memory_order_relaxed)) throw EngineError(ErrorCode::kAborted, "The operation was aborted");
+      return Advance();
+    } catch (const EngineError& e) {
+      code_ = CodeName(e.code());
+      message_ = e.what();
+    } catch (const std::bad_alloc&) {
+      code_ = CodeName(ErrorCode::kOutOfMemory);
+      message_ = "the system has no more memory to give";
+    } catch (const std::exception& e) {
+      code_ = CodeName(ErrorCode::kInternal);
+      message_ = e.what();
+    }
+    return true;
+  }
+
+  void Finish() final {
+    if (!code_) Succeed();
+    session_->busy_.store(false, std::memory_order_release);
+    session_.reset();
+    completion_->Done(code_, message_);
+  }
+
+ protected:
+  // Runs one step; true after the last. May throw EngineError.
+  virtual bool Advance() = 0;
+  virtual void Succeed() {}
+
+  std::shared_ptr<Session> session_;
+
+ private:
+  std::unique_ptr<Completion> completion_;
+  const char* code_ = nullptr;
+  std::string message_;
+};
+
+class LoadJob final : public SessionJob {
+ public:
+  LoadJob(std::shared_ptr<Session> session, std::unique_ptr<ParamBatch> batch, std::unique_ptr<Completion> completion)
+      : SessionJob(std::move(session), std::move(completion)), batch_(std::move(batch)), staging_(static_cast<size_t>(session_->threads_)) {}
+
+ private:
+  // A step loads a few items a thread, so that other models' steps come in between.
+  bool Advance() override {
+    const int64_t count = std::min<int64_t>(batch_->items() - next_, 4 * session_->threads_);
+    Pool::Get().ParallelFor(count, session_->threads_, &LoadItems, this);
+    next_ += count;
+    if (failure_) throw *failure_;
+    return next_ >= batch_->items();
+  }
+
+  static void LoadItems(void* context, int64_t begin, int64_t end, int thread) {
+    LoadJob& job = *static_cast<LoadJob*>(context);
+    for (int64_t i = begin; i < end; ++i) {
+      try {
+        job.batch_->Load(job.next_ + i, job.session_->kernels_, job.staging_[static_cast<size_t>(thread)]);
+      } catch (const EngineError& e) {
+        job.Fail(e);
+      } catch (const std::exception&) {
+        job.Fail(EngineError(ErrorCode::kOutOfMemory, "the system has no more memory to give while weights are read"));
+      }
+    }
+  }
+
+  void Fail(const EngineError& e) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (!failure_) failure_ = std::make_unique<EngineError>(e);
+  }
+
+  void Succeed() override {
+    batch_->Close();
+    for (const Param& p : batch_->params()) session_->params_.push_back(&p);
+    session_->batches_.push_back(std::move(batch_));
+  }
+
+  std::unique_ptr<ParamBatch> batch_;
+  std::vector<std::vector<char>> staging_;
+  int64_t next_ = 0;
+  std::mutex mutex_;
+  std::unique_ptr<EngineError> failure_;
+};
+
+class RunJob final : public SessionJob {
+ public:
+  RunJob(std::shared_ptr<Session> session, RunRequest request, std::unique_ptr<Completion> completion)
+      : SessionJob(std::move(session), std::move(completion)), request_(std::move(request)) {
+    context_.plan = request_.plan;
+    context_.kernels = &session_->kernels_;
+    context_.slots = request_.slots.data();
+    for (auto& input : request_.inputs) context_.inputs.push_back(input.data());
+    for (auto& output : request_.outputs) context_.outputs.push_back(output.first);
+    context_.threads = session_->threads_;
+  }
+
+ private:
+  bool Advance() override {
+    const auto& steps = request_.plan->steps();
+    if (next_ == 0) Begin();
+    if (next_ < steps.size()) steps[next_++].run(context_);
+    return next_ >= steps.size();
+  }
+
+  void Begin() {
+    const Plan& plan = *request_.plan;
+    CheckMemory();
+    plan.CheckRun(context_);
+    if (session_->arena_.bytes() < static_cast<size_t>(plan.spec().arena_bytes)) {
+      session_->arena_ = Memory(static_cast<size_t>(plan.spec().arena_bytes));
+    }
+    const size_t scratch = plan.scratch_bytes() * static_cast<size_t>(session_->threads_);
+    if (session_->scratch_.bytes() < scratch) session_->scratch_ = Memory(scratch);
+    context_.arena = session_->arena_.data();
+    context_.scratch = session_->scratch_.data();
+    context_.scratch_stride = plan.scratch_bytes();
+  }
+
+  // Inputs and outputs are as long as the values that lie in them.
+  void CheckMemory() const {
+    const PlanSpec& spec = request_.plan->spec();
+    const auto bad = [] { throw EngineError(ErrorCode::kInternal, "run: an input, output or slot does not fit the plan"); };
+    if (request_.slots.size() != spec.capacities.size() || context_.inputs.size() != static_cast<size_t>(spec.inputs) ||
+        context_.outputs.size() != static_cast<size_t>(spec.outputs)) {
+      bad();
+    }
+    for (size_t i = 0; i < spec.values.size(); ++i) {
+      const PlanValue& v = spec.values[i];
+      if (v.source != Source::kInput && v.source != Source::kOutput) continue;
+      int64_t bytes = static_cast<int64_t>(BytesOf(v.dtype));
+      for (const Dim& d : v.dims) {
+        const int64_t size = context_.Size(d);
+        if (size < 0 || size > int64_t{1} << 31 || (size != 0 && bytes > (int64_t{1} << 46) / size)) bad();
+        bytes *= size;
+      }
+      const size_t at = static_cast<size_t>(v.at);
+      const size_t have = v.source == Source::kInput ? request_.inputs[at].size() : request_.outputs[at].second;
+      if (static_cast<int64_t>(have) != bytes) bad();
+    }
+  }
+
+  RunRequest request_;
+  RunContext context_;
+  size_t next_ = 0;
+};
+
+void Session::Load(const std::shared_ptr<Session>& self, std::unique_ptr<ParamBatch> batch, std::unique_ptr<Completion> completion) {
+  Pool::Get().Submit(std::make_shared<LoadJob>(self, std::move(batch), std::move(completion)), self->threads_);
+}
+
+size_t Session::AddState(size_t bytes) {
+  states_.emplace_back(bytes);
+  return states_.size() - 1;
+}
+
+size_t Session::AddPlan(PlanSpec spec, const std::vector<size_t>& params, const std::vector<size_t>& states) {
+  for (const size_t i : params) {
+    if (i >= params_.size()) throw EngineError(ErrorCode::kInternal, "plan: a parameter that is not loaded");
+    spec.params.push_back(params_[i]);
+  }
+  for (const size_t i : states) {
+    if (i >= states_.size()) throw EngineError(ErrorCode::kInternal, "plan: a state that does not exist");
+    spec.states.push_back({states_[i].data(), states_[i].bytes()});
+  }
+  plans_.push_back(std::make_unique<Plan>(std::move(spec), kernels_));
+  return plans_.size() - 1;
+}
+
+const Plan& Session::plan(size_t index) const {
+  if (index >= plans_.size()) throw EngineError(ErrorCode::kInternal, "run: no such plan");
+  return *plans_[index];
+}
+
+void Session::Run(const std::shared_ptr<Session>& self, RunRequest request, std::unique_ptr<Completion> completion) {
+  Pool::Get().Submit(std::make_shared<RunJob>(self, std::move(request), std::move(completion)), self->threads_);
+}
+
+void Session::Dispose() {
+  plans_.clear();
+  params_.clear();
+  batches_.clear();
+  states_.clear();
+  arena_ = Memory();
+  scratch_ = Memory();
+}
+
+size_t Session::bytes() const {
+  size_t total = arena_.bytes() + scratch_.bytes();
+  for (const auto& batch : batches_) total += batch->bytes();
+  for (const Memory& state : states_) total += state.bytes();
+  return total;
+}
+
+}  // namespace triga

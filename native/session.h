@@ -1,0 +1,69 @@
+// One model on the engine: its parameters, state and plans, and the jobs that work on them. Jobs of a session never overlap.
+#pragma once
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "native/memory.h"
+#include "native/params.h"
+#include "native/plan.h"
+#include "native/pool.h"
+
+namespace triga {
+
+// Told of a job's end, on the leader thread. `code` is null after success, else a name of lib/errors.ts.
+class Completion {
+ public:
+  virtual ~Completion() = default;
+  virtual void Done(const char* code, const std::string& message) = 0;
+};
+
+struct RunRequest {
+  const Plan* plan;
+  std::vector<int64_t> slots;
+  std::vector<std::vector<char>> inputs;              // copies
+  std::vector<std::pair<char*, size_t>> outputs;      // the caller keeps them alive
+};
+
+class Session {
+ public:
+  Session(const CpuKernels& kernels, int threads) : kernels_(kernels), threads_(threads) {}
+
+  const CpuKernels& kernels() const { return kernels_; }
+
+  // Loads parameters; they get the next indices, in the batch's order.
+  static void Load(const std::shared_ptr<Session>& self, std::unique_ptr<ParamBatch> batch, std::unique_ptr<Completion> completion);
+  // Adds zeroed state memory and returns its index.
+  size_t AddState(size_t bytes);
+  // Checks a plan; its parameters and states are given by their indices in this session.
+  size_t AddPlan(PlanSpec spec, const std::vector<size_t>& params, const std::vector<size_t>& states);
+  // Throws EngineError if there is none of that index.
+  const Plan& plan(size_t index) const;
+  static void Run(const std::shared_ptr<Session>& self, RunRequest request, std::unique_ptr<Completion> completion);
+
+  // Cancels the job under way, if any, at its next step.
+  void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
+  // Frees everything. Only when no job is under way.
+  void Dispose();
+
+  bool busy() const { return busy_.load(std::memory_order_acquire); }
+  size_t bytes() const;
+
+ private:
+  friend class SessionJob;
+  friend class LoadJob;
+  friend class RunJob;
+
+  const CpuKernels& kernels_;
+  const int threads_;
+  std::atomic<bool> cancelled_{false};
+  std::atomic<bool> busy_{false};
+  std::vector<std::unique_ptr<ParamBatch>> batches_;
+  std::vector<const Param*> params_;
+  std::vector<Memory> states_;
+  std::vector<std::unique_ptr<Plan>> plans_;
+  Memory arena_, scratch_;
+};
+
+}  // namespace triga

@@ -1,0 +1,36 @@
+#include <string>
+#include <utility>
+
+#include "native/plan.h"
+
+namespace triga {
+
+Step LoadStep(const StepLoader& loader, const std::string& kernel) {
+  static constexpr std::pair<const char*, Step (*)(const StepLoader&)> kFactories[] = {
+      {"linear", LoadLinear},
+      {"matmul", LoadMatmul},
+      {"embedding", LoadEmbedding},
+      {"rms_norm", LoadRmsNorm},
+      {"layer_norm", LoadLayerNorm},
+      {"unary", LoadUnary},
+      {"binary", LoadBinary},
+      {"copy", LoadCopy},
+      {"reduce", LoadReduce},
+      {"softmax", LoadSoftmax},
+      {"gather_rows", LoadGatherRows},
+      {"rope_table", LoadRopeTable},
+      {"rope_kv_write", LoadRopeKvWrite},
+      {"kv_write", LoadKvWrite},
+      {"kv_copy", LoadKvCopy},
+      {"paged_attention", LoadPagedAttention},
+      {"attention", LoadAttention},
+      {"sample", LoadSample},
+  };
+  for (const auto& [name, factory] : kFactories) {
+    if (kernel == name) return factory(loader);
+  }
+  loader.Expect(false, "a kernel that this binary has");
+  return {};
+}
+
+}  // namespace triga

@@ -1,0 +1,179 @@
+// Steps without weights or caches: norms, elementwise, reductions, copies.
+#include <cstring>
+#include <string>
+
+#include "native/error.h"
+#include "native/plan.h"
+
+namespace triga {
+namespace {
+
+const float* VectorOf(const StepLoader& l, int32_t v, int64_t n) {
+  if (v < 0) return nullptr;
+  const Param& p = l.ParamOf(v, ParamLayout::kVector);
+  l.Expect(p.n * p.k == n && !p.gated, "a number for each column");
+  return reinterpret_cast<const float*>(p.data);
+}
+
+// Inputs x, weight, bias?; attribute eps.
+Step LoadNorm(const StepLoader& l, const Kernel<NormArgs>& kernel) {
+  const int32_t x = l.In(0, DType::kF32), y = l.Out(0, DType::kF32);
+  l.ExpectSameShape(x, y);
+  const int64_t cols = l.Fixed(x, l.Rank(x) - 1);
+  const float* weight = VectorOf(l, l.In(1, DType::kF32), cols);
+  const float* bias = VectorOf(l, l.Optional(2, DType::kF32), cols);
+  const float eps = static_cast<float>(l.Attr(0));
+  const auto args = [=](const RunContext& c) { return NormArgs{c.F32(x), weight, bias, c.F32(y), c.Rows(x), cols, cols, cols, eps}; };
+  return {"", [=](const RunContext& c) { c.Run(kernel, args(c)); }, [=](const RunContext& c) { return ScratchOf(kernel, args(c)); }};
+}
+
+// Elements before, along and after an axis.
+struct Around {
+  int64_t outer = 1, n = 1, inner = 1;
+};
+
+Around AroundAxis(const RunContext& c, int32_t v, size_t axis, size_t rank) {
+  Around a;
+  for (size_t i = 0; i < rank; ++i) (i < axis ? a.outer : i == axis ? a.n : a.inner) *= c.Size(v, i);
+  return a;
+}
+
+}  // namespace
+
+Step LoadRmsNorm(const StepLoader& l) { return LoadNorm(l, l.kernels.rms_norm); }
+Step LoadLayerNorm(const StepLoader& l) { return LoadNorm(l, l.kernels.layer_norm); }
+
+// Attribute: the function.
+Step LoadUnary(const StepLoader& l) {
+  const int32_t x = l.In(0, DType::kF32), y = l.Out(0, DType::kF32);
+  l.ExpectSameShape(x, y);
+  const UnaryOp op = static_cast<UnaryOp>(l.Int(0, 0, static_cast<int64_t>(UnaryOp::kRelu)));
+  const Kernel<UnaryArgs> kernel = l.kernels.unary;
+  return {"", [=](const RunContext& c) { c.Run(kernel, UnaryArgs{c.F32(x), c.F32(y), c.Count(x), op}); }, nullptr};
+}
+
+// Attribute: the function. The operands' axes are aligned at the end; an axis of size 1 is stretched.
+Step LoadBinary(const StepLoader& l) {
+  const int32_t a = l.In(0, DType::kF32), b = l.In(1, DType::kF32), y = l.Out(0, DType::kF32);
+  const BinaryOp op = static_cast<BinaryOp>(l.Int(0, 0, static_cast<int64_t>(BinaryOp::kEqual)));
+  const size_t rank = l.Rank(y);
+  for (const int32_t v : {a, b}) {
+    l.Expect(l.Rank(v) <= rank, "operands of no more axes than the result");
+    for (size_t i = 0; i < l.Rank(v); ++i) {
+      const Dim d = l.DimOf(v, i);
+      l.Expect(d == l.DimOf(y, rank - l.Rank(v) + i) || d == Dim{1, -1}, "operands that broadcast");
+    }
+  }
+  const Kernel<BinaryArgs> kernel = l.kernels.binary;
+  const size_t rank_a = l.Rank(a), rank_b = l.Rank(b);
+  const auto fill = [rank](const RunContext& c, int32_t v, size_t own, int64_t* strides) {
+    int64_t step = 1;
+    for (size_t i = 0; i < rank; ++i) {
+      const size_t axis = rank - 1 - i;
+      const int64_t size = i < own ? c.Size(v, own - 1 - i) : 1;
+      strides[axis] = size == 1 ? 0 : step;
+      step *= size;
+    }
+  };
+  return {"",
+          [=](const RunContext& c) {
+            BinaryArgs args{c.F32(a), c.F32(b), c.F32(y), static_cast<int32_t>(rank), {}, {}, {}, op};
+            for (size_t i = 0; i < rank; ++i) args.dims[i] = c.Size(y, i);
+            fill(c, a, rank_a, args.a_strides);
+            fill(c, b, rank_b, args.b_strides);
+            c.Run(kernel, args);
+          },
+          nullptr};
+}
+
+// y, or a part of it, from x, or a part of it. Attributes: for each axis of the copied block the axis of x, then for each its first
+// index in x, then in y; the block's sizes are the lesser of both.
+Step LoadCopy(const StepLoader& l) {
+  const int32_t x = l.AnyIn(0), y = l.AnyOut(0);
+  l.Expect(l.Value(x).dtype == l.Value(y).dtype && BytesOf(l.Value(x).dtype) == 4, "numbers of one type of 4 bytes");
+  const size_t rank = l.Rank(y);
+  l.Expect(l.Rank(x) == rank, "operands of one rank");
+  std::vector<size_t> axes(rank);
+  std::vector<int64_t> from(rank), to(rank), fixed(rank, -1);
+  for (size_t i = 0; i < rank; ++i) {
+    axes[i] = static_cast<size_t>(l.Int(i, 0, static_cast<int64_t>(rank) - 1));
+    const Dim dx = l.DimOf(x, axes[i]), dy = l.DimOf(y, i);
+    from[i] = l.Int(rank + i, 0, dx.slot < 0 ? dx.size : 0);
+    to[i] = l.Int(2 * rank + i, 0, dy.slot < 0 ? dy.size : 0);
+    l.Expect(dx == dy || (dx.slot < 0 && dy.slot < 0), "sizes that fit");
+    if (dx.slot < 0) fixed[i] = std::min(dx.size - from[i], dy.size - to[i]);
+  }
+  const Kernel<CopyArgs> kernel = l.kernels.copy;
+  return {"",
+          [=](const RunContext& c) {
+            CopyArgs args{c.Address(x), c.Address(y), static_cast<int32_t>(rank), {}, {}, {}};
+            std::vector<int64_t> strides(rank, 1);
+            for (size_t i = rank; i-- > 1;) strides[i - 1] = strides[i] * c.Size(x, i);
+            int64_t step = 1, skip_x = 0, skip_y = 0;
+            for (size_t i = rank; i-- > 0;) {
+              args.dims[i] = fixed[i] >= 0 ? fixed[i] : c.Size(y, i);
+              args.x_strides[i] = strides[axes[i]];
+              args.y_strides[i] = step;
+              skip_x += from[i] * args.x_strides[i];
+              skip_y += to[i] * step;
+              step *= c.Size(y, i);
+            }
+            args.x = static_cast<const char*>(args.x) + skip_x * 4;
+            args.y = static_cast<char*>(args.y) + skip_y * 4;
+            c.Run(kernel, args);
+          },
+          nullptr};
+}
+
+// Attributes: the function, the axis.
+Step LoadReduce(const StepLoader& l) {
+  const int32_t x = l.In(0, DType::kF32), y = l.Out(0, DType::kF32);
+  const ReduceOp op = static_cast<ReduceOp>(l.Int(0, 0, static_cast<int64_t>(ReduceOp::kMax)));
+  const size_t rank = l.Rank(x), axis = static_cast<size_t>(l.Int(1, 0, static_cast<int64_t>(rank) - 1));
+  l.Expect(l.Rank(y) == rank, "a result of the same rank");
+  for (size_t i = 0; i < rank; ++i) l.Expect(l.DimOf(y, i) == (i == axis ? Dim{1, -1} : l.DimOf(x, i)), "a result of size 1 there");
+  const Kernel<ReduceArgs> kernel = l.kernels.reduce;
+  return {"",
+          [=](const RunContext& c) {
+            const Around a = AroundAxis(c, x, axis, rank);
+            c.Run(kernel, ReduceArgs{c.F32(x), c.F32(y), a.outer, a.n, a.inner, op});
+          },
+          nullptr};
+}
+
+// Attributes: the axis, whether the logarithm is wanted.
+Step LoadSoftmax(const StepLoader& l) {
+  const int32_t x = l.In(0, DType::kF32), y = l.Out(0, DType::kF32);
+  l.ExpectSameShape(x, y);
+  const size_t rank = l.Rank(x), axis = static_cast<size_t>(l.Int(0, 0, static_cast<int64_t>(rank) - 1));
+  const int32_t log = static_cast<int32_t>(l.Int(1, 0, 1));
+  const Kernel<SoftmaxArgs> kernel = l.kernels.softmax;
+  const auto args = [=](const RunContext& c) {
+    const Around a = AroundAxis(c, x, axis, rank);
+    return SoftmaxArgs{c.F32(x), c.F32(y), a.outer, a.n, a.inner, log};
+  };
+  return {"", [=](const RunContext& c) { c.Run(kernel, args(c)); }, [=](const RunContext& c) { return ScratchOf(kernel, args(c)); }};
+}
+
+// y[i] = x[rows[i]].
+Step LoadGatherRows(const StepLoader& l) {
+  const int32_t x = l.In(0, DType::kF32), rows = l.In(1, DType::kI32), y = l.Out(0, DType::kF32);
+  l.Expect(l.Rank(rows) == 1 && l.Rank(x) == l.Rank(y) && l.DimOf(y, 0) == l.DimOf(rows, 0), "a row of y for each index");
+  for (size_t i = 1; i < l.Rank(x); ++i) l.Expect(l.DimOf(x, i) == l.DimOf(y, i), "rows of one shape");
+  l.CheckInputs(l.Key("rows", {x, rows}), [=](const RunContext& c) {
+    for (int64_t i = 0; i < c.Count(rows); ++i) {
+      if (c.I32(rows)[i] < 0 || c.I32(rows)[i] >= c.Size(x, 0)) throw EngineError(ErrorCode::kInternal, "gather_rows: a row out of range");
+    }
+  });
+  return {"",
+          [=](const RunContext& c) {
+            const int64_t count = c.Count(rows);
+            const size_t width = count ? static_cast<size_t>(c.Count(y) / count) : 0;
+            for (int64_t i = 0; i < count; ++i) {
+              std::memcpy(c.F32(y) + static_cast<size_t>(i) * width, c.F32(x) + static_cast<size_t>(c.I32(rows)[i]) * width, width * sizeof(float));
+            }
+          },
+          nullptr};
+}
+
+}  // namespace triga

@@ -1,0 +1,154 @@
+// Steps with weights in panels: linears, matrix products, embeddings.
+#include <cstring>
+#include <string>
+
+#include "native/error.h"
+#include "native/plan.h"
+
+namespace triga {
+namespace {
+
+struct LinearStep {
+  int32_t x, y, residual;
+  const Param* weight;
+  const float* bias;
+  Activation activation;
+
+  // bf16 activations go to scratch memory behind the arena's own values: a value of the plan holds them.
+  LinearArgs Args(const RunContext& c, const void* input, int64_t input_stride) const {
+    LinearArgs a{};
+    a.x = input;
+    a.panels = weight->data;
+    a.bias = bias;
+    a.residual = c.F32(residual);
+    a.y = c.F32(y);
+    a.rows = c.Rows(x);
+    a.n = weight->n;
+    a.k = weight->k;
+    a.x_stride = input_stride;
+    a.residual_stride = a.y_stride = a.n;
+    a.activation = activation;
+    a.gated = weight->gated ? 1 : 0;
+    return a;
+  }
+};
+
+}  // namespace
+
+// Inputs x, weight, bias?, residual?, rounded? (bf16 room [rows, even k] that the lowering adds for the bf16 dot product).
+Step LoadLinear(const StepLoader& l) {
+  LinearStep s{};
+  s.x = l.In(0, DType::kF32);
+  const int32_t w = l.AnyIn(1);
+  const int32_t bias = l.Optional(2, DType::kF32);
+  s.residual = l.Optional(3, DType::kF32);
+  s.y = l.Out(0, DType::kF32);
+  s.activation = static_cast<Activation>(l.Int(0, 0, static_cast<int64_t>(Activation::kSigmoid)));
+  s.weight = &l.ParamOf(w, ParamLayout::kPanels);
+  const size_t last = l.Rank(s.x) - 1;
+  l.Expect(l.Rank(s.x) >= 1 && l.Fixed(s.x, last) == s.weight->k, "x as wide as the weight");
+  l.ExpectSameRows(s.x, s.y);
+  l.Expect(l.Fixed(s.y, last) == s.weight->n, "y as wide as the weight is high");
+  if (s.residual >= 0) l.ExpectSameShape(s.residual, s.y);
+  if (bias >= 0) {
+    const Param& b = l.ParamOf(bias, ParamLayout::kVector);
+    l.Expect(b.n == s.weight->n && b.k == 1 && b.gated == s.weight->gated, "a bias for each column");
+    s.bias = reinterpret_cast<const float*>(b.data);
+  }
+  const CpuKernels& k = l.kernels;
+  const int64_t width = s.weight->k;
+  if (s.weight->dtype != DType::kBF16 || !k.linear_bf16_dot.run) {
+    const Kernel<LinearArgs> kernel =
+        s.weight->dtype == DType::kF32 ? k.linear_f32 : s.weight->dtype == DType::kF16 ? k.linear_f16 : k.linear_bf16;
+    return {"", [s, kernel, width](const RunContext& c) { c.Run(kernel, s.Args(c, c.F32(s.x), width)); },
+            [s, kernel, width](const RunContext& c) { return ScratchOf(kernel, s.Args(c, nullptr, width)); }};
+  }
+  const int32_t rounded = l.Out(1, DType::kBF16);
+  const int64_t even = s.weight->panels_k;
+  l.ExpectSameRows(s.x, rounded);
+  l.Expect(l.Fixed(rounded, last) == even, "room for an even number of bf16 a row");
+  const Kernel<LinearArgs> kernel = k.linear_bf16_dot;
+  const Kernel<ToBF16Args> round = k.to_bf16;
+  return {"",
+          [s, kernel, round, rounded, width, even](const RunContext& c) {
+            uint16_t* room = reinterpret_cast<uint16_t*>(c.Address(rounded));
+            c.Run(round, ToBF16Args{c.F32(s.x), room, c.Rows(s.x), width, width, even});
+            c.Run(kernel, s.Args(c, room, even));
+          },
+          [s, kernel, even](const RunContext& c) { return ScratchOf(kernel, s.Args(c, nullptr, even)); }};
+}
+
+// Inputs a [..., m, k], b [..., k, n]; attributes: for each batch axis, 1 where a (then b) steps along it, else 0. Panels of b are
+// packed for each product into the plan's second output.
+Step LoadMatmul(const StepLoader& l) {
+  const int32_t a = l.In(0, DType::kF32), b = l.In(1, DType::kF32), y = l.Out(0, DType::kF32), room = l.Out(1, DType::kF32);
+  const size_t rank = l.Rank(y);
+  l.Expect(rank >= 2 && l.Rank(a) == rank && l.Rank(b) == rank, "operands of one rank");
+  l.Expect(l.DimOf(a, rank - 1) == l.DimOf(b, rank - 2), "a as wide as b is high");
+  l.Expect(l.DimOf(y, rank - 2) == l.DimOf(a, rank - 2) && l.DimOf(y, rank - 1) == l.DimOf(b, rank - 1), "y of a's rows and b's columns");
+  for (size_t i = 0; i + 2 < rank; ++i) {
+    const Dim one{1, -1};
+    l.Expect((l.DimOf(a, i) == l.DimOf(y, i) || l.DimOf(a, i) == one) && (l.DimOf(b, i) == l.DimOf(y, i) || l.DimOf(b, i) == one),
+             "batches that broadcast");
+  }
+  const CpuKernels* k = &l.kernels;
+  const auto args = [=](const RunContext& c, int64_t ia, int64_t ib, int64_t iy) {
+    const int64_t m = c.Size(y, rank - 2), n = c.Size(y, rank - 1), depth = c.Size(a, rank - 1);
+    LinearArgs g{};
+    g.x = c.F32(a) + ia * m * depth;
+    g.panels = c.F32(room);
+    g.y = c.F32(y) + iy * m * n;
+    g.rows = m;
+    g.n = n;
+    g.k = depth;
+    g.x_stride = depth;
+    g.y_stride = g.residual_stride = n;
+    const PackArgs p{c.F32(b) + ib * depth * n, c.F32(room), n, depth, 0, WeightType::kF32, WeightType::kF32, 1, 0};
+    return std::make_pair(g, p);
+  };
+  return {"",
+          [=](const RunContext& c) {
+            int64_t batches = 1;
+            for (size_t i = 0; i + 2 < rank; ++i) batches *= c.Size(y, i);
+            std::memset(c.Address(room), 0, static_cast<size_t>(c.Count(room)) * sizeof(float));
+            for (int64_t batch = 0; batch < batches; ++batch) {
+              int64_t ia = 0, ib = 0, rest = batch, step_a = 1, step_b = 1;
+              for (size_t i = rank - 2; i-- > 0;) {
+                const int64_t at = rest % c.Size(y, i);
+                rest /= c.Size(y, i);
+                if (c.Size(a, i) != 1) ia += at * step_a;
+                if (c.Size(b, i) != 1) ib += at * step_b;
+                step_a *= c.Size(a, i);
+                step_b *= c.Size(b, i);
+              }
+              const auto [linear, pack] = args(c, ia, ib, batch);
+              c.Run(k->pack, pack);
+              c.Run(k->linear_f32, linear);
+            }
+          },
+          [=](const RunContext& c) {
+            const auto [linear, pack] = args(c, 0, 0, 0);
+            return std::max(ScratchOf(k->pack, pack), ScratchOf(k->linear_f32, linear));
+          }};
+}
+
+Step LoadEmbedding(const StepLoader& l) {
+  const int32_t w = l.AnyIn(0), ids = l.In(1, DType::kI32), y = l.Out(0, DType::kF32);
+  const Param* p = &l.ParamOf(w, ParamLayout::kPanels);
+  l.Expect(!p->gated && l.Rank(y) == l.Rank(ids) + 1 && l.Fixed(y, l.Rank(ids)) == p->k, "y as wide as the table");
+  for (size_t i = 0; i < l.Rank(ids); ++i) l.Expect(l.DimOf(ids, i) == l.DimOf(y, i), "a row for each id");
+  const int64_t rows = p->n;
+  l.CheckInputs(l.Key("ids", {ids, static_cast<int32_t>(rows)}), [ids, rows](const RunContext& c) {
+    const int32_t* id = c.I32(ids);
+    for (int64_t i = 0; i < c.Count(ids); ++i) {
+      if (id[i] < 0 || id[i] >= rows) {
+        throw EngineError(ErrorCode::kInvalidArgument, "expected ids from 0 to " + std::to_string(rows - 1) + ", got " + std::to_string(id[i]));
+      }
+    }
+  });
+  const Kernel<EmbeddingArgs> kernel = l.kernels.embedding;
+  const WeightType type = p->dtype == DType::kF32 ? WeightType::kF32 : p->dtype == DType::kF16 ? WeightType::kF16 : WeightType::kBF16;
+  return {"", [=](const RunContext& c) { c.Run(kernel, EmbeddingArgs{p->data, c.I32(ids), c.F32(y), c.Count(ids), p->k, type}); }, nullptr};
+}
+
+}  // namespace triga

@@ -1,0 +1,19 @@
+// Compiles lib/ to dist/, removes what no longer has a source (tsc leaves it, and tests or a package would still find it),
+// and sets the run bit of the command line, which npm sets only when it installs.
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, readdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const tsc = path.join(root, 'node_modules/typescript/bin/tsc');
+const { status, error } = spawnSync(process.execPath, [tsc], { stdio: 'inherit', cwd: root });
+if (error) throw error;
+if (status !== 0) process.exit(status ?? 1);
+
+const dist = path.join(root, 'dist');
+for (const name of readdirSync(dist, { recursive: true, encoding: 'utf8' })) {
+  const stem = name.match(/^(.*?)(\.d\.ts|\.js)(\.map)?$/)?.[1];
+  if (stem && !existsSync(path.join(root, 'lib', `${stem}.ts`))) rmSync(path.join(dist, name));
+}
+chmodSync(path.join(dist, 'cli/main.js'), 0o755);
