@@ -20,7 +20,7 @@ TRIGA_INLINE F32x16 exp(F32x16 x) {
   return scale2(fma(p, r * r, r) + F32x16::set(1.0f), n);
 }
 
-// 1 / (1 + exp(−x)); relative error about 3 ulp, also where it nears 0.
+// 1 / (1 + exp(−x)); relative error about 3 ulp, also where it nears 0; 0 below −88.7 (it is 3e-39 there).
 TRIGA_INLINE F32x16 sigmoid(F32x16 x) {
   const F32x16 one = F32x16::set(1.0f);
   return one / (one + exp(F32x16::zero() - x));

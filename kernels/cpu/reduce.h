@@ -1,7 +1,7 @@
 // Sums, maxima and softmax over the middle axis of [outer, n, inner], and the statistics of a row of logits. The order of
 // every sum depends on n alone. inner 1: lanes run along the axis, in pieces of kPiece that are then added in order (an
 // error of about (kPiece / 16 + n / kPiece) · 2^−24); otherwise lanes are neighbours of the inner axis and each adds its
-// own column in the same pieces. Tails are masked; NaN makes a sum or a maximum NaN.
+// own column in pieces of kColumnPiece. Tails are masked; NaN makes a sum or a maximum NaN.
 #pragma once
 #include "kernels/cpu/kernel.h"
 #include "kernels/cpu/math.h"
@@ -12,6 +12,7 @@ namespace triga {
 namespace {
 
 constexpr int64_t kPiece = 1024;
+constexpr int64_t kColumnPiece = 64;
 constexpr int64_t kReduceChunk = 4096;  // elements of x that a tile should have, at least
 
 inline float reduce_sum(const float* x, int64_t n) {
@@ -69,9 +70,9 @@ inline void reduce_run(const ReduceArgs& a, int64_t begin, int64_t end, void*) {
     for (int64_t c = 0; c < a.inner; c += 16) {
       const int64_t lanes = a.inner - c;
       F32x16 total = F32x16::set(is_sum ? 0 : -HUGE_VALF);
-      for (int64_t i = 0; i < a.n; i += kPiece) {
+      for (int64_t i = 0; i < a.n; i += kColumnPiece) {
         F32x16 piece = is_sum ? F32x16::zero() : total;
-        for (int64_t j = i; j < least(i + kPiece, a.n); ++j) {
+        for (int64_t j = i; j < least(i + kColumnPiece, a.n); ++j) {
           const F32x16 v = load_upto(x + j * a.inner + c, lanes);
           piece = is_sum ? piece + v : max_nan(piece, v);
         }
@@ -114,9 +115,9 @@ inline void softmax_columns(const float* x, float* y, int64_t n, int64_t inner, 
                             bool log) {
   F32x16 greatest = F32x16::set(-HUGE_VALF), total = F32x16::zero();
   for (int64_t j = 0; j < n; ++j) greatest = max(load_upto(x + j * inner, lanes), greatest);
-  for (int64_t i = 0; i < n; i += kPiece) {
+  for (int64_t i = 0; i < n; i += kColumnPiece) {
     F32x16 piece = F32x16::zero();
-    for (int64_t j = i; j < least(i + kPiece, n); ++j) {
+    for (int64_t j = i; j < least(i + kColumnPiece, n); ++j) {
       const F32x16 shifted = load_upto(x + j * inner, lanes) - greatest, e = exp(shifted);
       piece = piece + e;
       store_upto(log ? shifted : e, y + j * inner, lanes);

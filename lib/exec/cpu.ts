@@ -199,5 +199,6 @@ function toPart(value: Value, k: number, source: ParamSource): NativeParamPart {
   if (info.dtype !== 'f32' && info.dtype !== 'f16' && info.dtype !== 'bf16') {
     throw new UnsupportedError(`cpu: tensor "${info.name}" is ${info.dtype}; expected f32, f16 or bf16`);
   }
+  if (info.data) return { ...shape, dtype: 'f32', transposed: false, data: info.data };
   return { ...shape, dtype: info.dtype, transposed: info.transposed ?? false, file: info.file, offset: info.offset };
 }

@@ -1,5 +1,6 @@
 import { ModelFormatError, UnsupportedError } from '../errors.js';
 import { checkCharsmap } from './check_charsmap.js';
+import { checkNormalizers } from './check_normalizers.js';
 
 export interface TokenizerFacts {
   /** Largest id + 1, added tokens included. */
@@ -34,6 +35,7 @@ export function checkTokenizerJson(json: unknown, path: string): TokenizerFacts 
   for (const part of ['normalizer', 'pre_tokenizer', 'post_processor', 'decoder']) {
     for (const component of componentsOf(file[part], path, part)) checkComponent(component, part, path);
   }
+  checkNormalizers(componentsOf(file.normalizer, path, 'normalizer'), path);
   const vocabSize = addedTokens.reduce((size, { id }) => Math.max(size, id + 1), modelIds);
   if (vocabSize === 0) throw malformed(path, 'model.vocab', 'at least one token', 'none');
   const decoders = componentsOf(file.decoder, path, 'decoder');
@@ -101,24 +103,16 @@ function componentsOf(value: unknown, path: string, where: string, depth = 0): J
   return [component, ...parts.flatMap((part) => componentsOf(part, path, where, depth + 1))];
 }
 
+/** Goes by the fields, as the library does when it does not know the `type`. */
 function checkComponent(component: Json, where: string, path: string): void {
-  switch (component.type) {
-    case 'Precompiled':
-      checkCharsmap(component.precompiled_charsmap, path);
-      return;
-    case 'TemplateProcessing':
-      checkTemplate(component, path);
-      return;
-    case 'FixedLength':
-      if (component.length !== undefined && !(Number(component.length) >= 1)) {
-        throw malformed(path, `${where}: FixedLength.length`, 'at least 1', show(component.length));
-      }
-      return;
-    case 'Strip':
-      if (where === 'decoder' && component.stop !== undefined && component.stop !== 0) {
-        throw new UnsupportedError(`${path}: decoder: expected Strip.stop 0, got ${show(component.stop)}`);
-      }
-      return;
+  const { length, stop } = component;
+  if ('precompiled_charsmap' in component) checkCharsmap(component.precompiled_charsmap, path);
+  if ('single' in component) checkTemplate(component, path);
+  if (where === 'pre_tokenizer' && length !== undefined && !(Number(length) >= 1)) {
+    throw malformed(path, `${where}: length`, 'at least 1', show(length));
+  }
+  if (where === 'decoder' && stop !== undefined && stop !== 0) {
+    throw new UnsupportedError(`${path}: decoder: expected Strip with stop 0, got ${show(stop)}`);
   }
 }
 

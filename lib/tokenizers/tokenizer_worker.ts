@@ -83,8 +83,14 @@ export class TokenizerWorker {
       const settled = () => signal?.removeEventListener('abort', abort);
       signal?.addEventListener('abort', abort, { once: true });
       this.#pending.set(call, {
-        resolve: (value) => (settled(), resolve(value)),
-        reject: (error) => (settled(), reject(error)),
+        resolve(value) {
+          settled();
+          resolve(value);
+        },
+        reject(error) {
+          settled();
+          reject(error);
+        },
       });
       this.#outbox.push({ ...request, call });
       if (this.#outbox.length === 1) queueMicrotask(() => this.#flush());

@@ -8,6 +8,8 @@ import type { TensorInfo } from './safetensors.js';
 export interface ParamInfo extends TensorInfo {
   /** The file holds the parameter's transpose: a parameter [N, K] is stored as [K, N] (GPT-2's Conv1D). */
   readonly transposed?: boolean;
+  /** The numbers, row-major, of a tensor that lies in memory and in no file. */
+  readonly data?: Float32Array;
 }
 
 /** A checkpoint's tensors by the names that the model family gives its parameters. */
@@ -57,6 +59,19 @@ export function aliasedParams(
   return { get: (name) => params.get(strip(name)), names: () => params.keys() };
 }
 
+/** Parameters that lie in memory: f32, by name. */
+export function memoryParams(
+  tensors: Readonly<Record<string, { readonly shape: readonly number[]; readonly data: ArrayLike<number> }>>,
+): ParamSource {
+  const params = new Map(
+    Object.entries(tensors).map(([name, { shape, data }]): [string, ParamInfo] => [
+      name,
+      { name, dtype: 'f32', shape, file: '', offset: 0, bytes: data.length * 4, data: Float32Array.from(data) },
+    ]),
+  );
+  return { get: (name) => params.get(name), names: () => params.keys() };
+}
+
 /** Shape of the parameter, which is the stored shape unless that is its transpose. */
 const paramShape = ({ shape, transposed }: ParamInfo): readonly number[] =>
   transposed ? shape.toReversed() : shape;
@@ -73,6 +88,7 @@ export async function readParam(
   const info = source.get(name);
   if (info === undefined)
     throw new ModelFormatError(`checkpoint: expected tensor ${show(name)}, got none of that name`);
+  if (info.data) return Float64Array.from(info.data);
   return await readTensor(info, { signal: options.signal, transposed: info.transposed });
 }
 

@@ -63,8 +63,19 @@ int Replay(const char* path, const CpuKernels& kernels) {
     const auto top_logprobs = Read<float>(file, r * k);
     std::vector<int32_t> got_ids(ids.size()), got_top(top_ids.size());
     std::vector<float> got_logprobs(ids.size()), got_scores(top_ids.size());
-    const SampleArgs args{logits.data(), floats.data(), ints.data(), lists.data(), got_ids.data(),
-                          got_logprobs.data(), got_top.data(), got_scores.data(), r, v, k, l, v};
+    const SampleArgs args{logits.data(),
+                          floats.data(),
+                          ints.data(),
+                          lists.data(),
+                          got_ids.data(),
+                          got_logprobs.data(),
+                          got_top.data(),
+                          got_scores.data(),
+                          r,
+                          v,
+                          k,
+                          l,
+                          v};
     if (const char* wrong = CheckSampleArgs(args)) {
       std::printf("case %d: %s\n", c, wrong);
       ++failures;
@@ -104,8 +115,8 @@ int Refusals() {
     int32_t lists[6] = {2, 1, 3, 1, 2, 0};
     ints[kAllowedBegin] = -1;
     change(floats, ints, lists);
-    const SampleArgs args{logits, floats, ints, lists, nullptr, nullptr, nullptr, nullptr,
-                          1, 4, 0, 6, 4};
+    const SampleArgs args{logits,  floats, ints, lists, nullptr, nullptr, nullptr,
+                          nullptr, 1,      4,    0,     6,       4};
     if ((CheckSampleArgs(args) == nullptr) == good) return;
     std::printf("%s: expected to be %s\n", what, good ? "accepted" : "refused");
     ++failures;
@@ -113,8 +124,10 @@ int Refusals() {
   check(true, "a greedy row", [](float*, int32_t*, int32_t*) {});
   check(true, "bad words", [](float*, int32_t* n, int32_t*) { n[kBadWordsEnd] = 5; });
   check(false, "a word cut short", [](float*, int32_t* n, int32_t*) { n[kBadWordsEnd] = 4; });
-  check(false, "an empty word", [](float*, int32_t* n, int32_t* l) { n[kBadWordsEnd] = 1, l[0] = 0; });
-  check(false, "a negative word", [](float*, int32_t* n, int32_t* l) { n[kBadWordsEnd] = 5, l[0] = -2; });
+  check(false, "an empty word",
+        [](float*, int32_t* n, int32_t* l) { n[kBadWordsEnd] = 1, l[0] = 0; });
+  check(false, "a negative word",
+        [](float*, int32_t* n, int32_t* l) { n[kBadWordsEnd] = 5, l[0] = -2; });
   check(false, "a huge word",
         [](float*, int32_t* n, int32_t* l) { n[kBadWordsEnd] = 5, l[0] = INT32_MAX; });
   check(false, "mode", [](float*, int32_t* n, int32_t*) { n[kMode] = 3; });
@@ -128,7 +141,8 @@ int Refusals() {
     check(false, "range turned", [=](float*, int32_t* n, int32_t*) { n[begin] = 1; });
     check(false, "range below", [=](float*, int32_t* n, int32_t*) { n[begin] = -1; });
   }
-  check(false, "temperature", [](float* f, int32_t* n, int32_t*) { f[kTemperature] = 0, n[kMode] = 1; });
+  check(false, "temperature",
+        [](float* f, int32_t* n, int32_t*) { f[kTemperature] = 0, n[kMode] = 1; });
   check(false, "NaN", [](float* f, int32_t*, int32_t*) { f[kTopP] = NAN; });
   check(false, "penalty", [](float* f, int32_t*, int32_t*) { f[kRepetitionPenalty] = 0; });
   return failures;
@@ -151,8 +165,9 @@ void Time(const char* name, const CpuKernels& kernels, int64_t top, Change chang
   float logprob;
   std::vector<int32_t> top_ids(static_cast<size_t>(top));
   std::vector<float> top_logprobs(static_cast<size_t>(top));
-  const SampleArgs args{logits.data(), floats, ints, lists.data(), &id, &logprob, top_ids.data(),
-                        top_logprobs.data(), 1, v, top, 4096, v};
+  const SampleArgs args{
+      logits.data(),       floats, ints, lists.data(), &id,  &logprob, top_ids.data(),
+      top_logprobs.data(), 1,      v,    top,          4096, v};
   Memory memory(v);
   SampleScratch scratch(memory.bytes.data(), v);
   double best = 1e9;

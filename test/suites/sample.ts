@@ -79,6 +79,8 @@ const bans: RowOptions = {
   badWords: [[6], [7, 8], [9, 3, 7, 0], [2, 2]],
   suppressed: [10, 11, 4000],
 };
+/** Draws from the same logits: enough to see what is kept. */
+const drawn = 40;
 const draws = (row: RowOptions, count: number): RowOptions[] =>
   Array.from({ length: count }, (_, i) => ({
     mode: sample,
@@ -88,7 +90,15 @@ const draws = (row: RowOptions, count: number): RowOptions[] =>
     ...row,
   }));
 const many = (name: string, vocabulary: number, row: RowOptions, seed: number, step = 0): SampleOfSample =>
-  sampleOf(name, vocabulary, 0, draws(row, 12), logitsOf(12 * vocabulary, seed, step));
+  sampleOf(
+    name,
+    vocabulary,
+    0,
+    draws(row, drawn),
+    Array<number[]>(drawn)
+      .fill(logitsOf(vocabulary, seed, step))
+      .flat(),
+  );
 
 const none = Number.NEGATIVE_INFINITY;
 const nan = Number.NaN;
@@ -100,8 +110,15 @@ export const samples: readonly SampleOfSample[] = [
   sampleOf('more of the best than there are', 3, 5, [{}, { mode: beam }], [1, 3, 3, none, 0, none]),
   sampleOf('one id', 1, 1, [{}, { mode: sample }, { mode: beam }], [0.5, -2, 7]),
   sampleOf('no rows', 5, 2, [], []),
-  sampleOf('penalties', 40, 4, [penalties, { ...penalties, mode: beam }], logitsOf(80, 3)),
-  sampleOf('bans', 40, 4, [bans, { ...bans, mode: beam }, { ...bans, mode: sample }], logitsOf(120, 4)),
+  sampleOf('penalties', 40, 40, [penalties, { ...penalties, mode: beam }], logitsOf(80, 3)),
+  sampleOf(
+    'a word longer than the history',
+    6,
+    6,
+    [{ mode: beam, history: [3], badWords: [[3, 5], [4]] }],
+    logitsOf(6, 23),
+  ),
+  sampleOf('bans', 40, 40, [bans, { ...bans, mode: beam }, { ...bans, mode: sample }], logitsOf(120, 4)),
   sampleOf(
     'bans of ids without history',
     12,
@@ -140,19 +157,20 @@ export const samples: readonly SampleOfSample[] = [
     Array.from({ length: 4 }, () => ({ mode: beam })),
     odd,
   ),
-  many('draw', 501, {}, 9),
-  many('draw, sharp', 501, { temperature: 0.3 }, 10),
-  many('draw, flat', 501, { temperature: 3 }, 11),
-  many('top k', 501, { topK: 20 }, 12),
-  many('top k of equals', 501, { topK: 20, temperature: 0.7 }, 13, 1),
+  many('draw', 90, {}, 9),
+  many('draw, sharp', 90, { temperature: 0.3 }, 10),
+  many('draw, flat', 90, { temperature: 3 }, 11),
+  many('top k', 90, { topK: 20 }, 12),
+  many('top k of equals', 90, { topK: 20, temperature: 0.7 }, 13, 1),
   many('top k of more than there are', 30, { topK: 50 }, 14),
-  many('top p', 501, { topP: 0.9 }, 15),
-  many('top p of equals', 501, { topP: 0.5 }, 16, 1),
-  many('top p of almost nothing', 501, { topP: 1e-6 }, 17),
-  many('top p of almost all', 501, { topP: 0.9999999 }, 18),
-  many('min p', 501, { minP: 0.05 }, 19),
-  many('typical', 501, { typicalP: 0.6 }, 20),
-  many('typical of equals', 501, { typicalP: 0.3 }, 21, 1),
+  many('top p', 90, { topP: 0.9 }, 15),
+  many('top p of equals', 90, { topP: 0.5 }, 16, 1),
+  sampleOf('top p of nothing but equals', 8, 0, draws({ topP: 0.5 }, 40), Array<number>(320).fill(1)),
+  many('top p of almost nothing', 90, { topP: 1e-6 }, 17),
+  many('top p of almost all', 90, { topP: 0.9999999 }, 18),
+  many('min p', 90, { minP: 0.05 }, 19),
+  many('typical', 90, { typicalP: 0.6 }, 20),
+  many('typical of equals', 90, { typicalP: 0.3 }, 21, 1),
   many(
     'all at once',
     501,

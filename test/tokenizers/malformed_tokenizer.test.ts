@@ -110,9 +110,24 @@ describe('a malformed tokenizer.json is a typed error', () => {
   });
 });
 
-test('a part that would end the process is unsupported', async () => {
-  const decoder = { type: 'Strip', content: 'a', start: 0, stop: 5 };
-  const loading = loadTokenizer(directoryOf({ 'tokenizer.json': file({}, { decoder }) }));
+const nfc = { type: 'NFC' };
+test.each<[string, Json]>([
+  ['Strip from the end', { decoder: { type: 'Strip', content: 'a', start: 0, stop: 5 } }],
+  [
+    'a Replace of nothing',
+    {
+      normalizer: {
+        type: 'Sequence',
+        normalizers: [{ type: 'Replace', pattern: { Regex: '^' }, content: 'b' }, nfc],
+      },
+    },
+  ],
+  [
+    'a Prepend of nothing',
+    { normalizer: { type: 'Sequence', normalizers: [{ type: 'Prepend', prepend: '' }, nfc] } },
+  ],
+])('what would end the process is unsupported: %s', async (_, parts) => {
+  const loading = loadTokenizer(directoryOf({ 'tokenizer.json': file({}, parts) }));
   await expect(loading).rejects.toMatchObject({ code: 'UNSUPPORTED' });
 });
 
@@ -121,5 +136,16 @@ test('truncation and padding of the file are off', async () => {
   const padding = { strategy: { Fixed: 9 }, direction: 'Right', pad_id: 0, pad_type_id: 0, pad_token: 'a' };
   const tokenizer = await loadTokenizer(directoryOf({ 'tokenizer.json': file({}, { truncation, padding }) }));
   expect(await tokenizer?.encode('abbb')).toEqual([2, 1, 1]);
+  tokenizer?.dispose();
+});
+
+test('a sound charsmap is taken', async () => {
+  const trie = new Uint32Array(512);
+  trie[0] = 256 << 10; // root: children from unit 256 on
+  trie[256 ^ 97] = (1 << 10) | 0x100 | 97; // 'a' ends here; its value lies one unit beside
+  trie[256 ^ 97 ^ 1] = 0x80000000; // replacement at offset 0
+  const bytes = [0, 8, 0, 0, ...new Uint8Array(trie.buffer), ...Buffer.from('b\0')];
+  const tokenizer = await loadTokenizer(directoryOf({ 'tokenizer.json': file({}, charsmap(bytes)) }));
+  expect(await tokenizer?.encode('aba')).toEqual([1, 1, 1]);
   tokenizer?.dispose();
 });

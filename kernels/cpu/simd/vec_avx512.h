@@ -1,6 +1,9 @@
 // F32x16 as one zmm register. See vec.h.
 #pragma once
 #ifndef TRIGA_EMULATED_INTRINSICS  // tests on CPUs without AVX-512 bring their own definitions
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // g++ 12 takes its own _mm512_undefined_* to task
+#endif
 #include <immintrin.h>
 #endif
 
