@@ -36,3 +36,22 @@ export function numberToBf16(x: number): number {
   if ((u & 0x7fffffff) > 0x7f800000) return (u >>> 16) | 0x40;
   return ((u + 0x7fff + ((u >>> 16) & 1)) >>> 16) & 0xffff;
 }
+
+/** The binary16 number nearest to x: ties to even, infinity above 65519. */
+function roundToF16(x: number): number {
+  f32Scratch[0] = x;
+  const exponent = (((u32Scratch[0] as number) >>> 23) & 0xff) - 127;
+  const ulp = 2 ** (Math.max(exponent, -14) - 10);
+  const below = Math.floor(x / ulp);
+  const rest = x / ulp - below;
+  const up = rest > 0.5 || (rest === 0.5 && below % 2 !== 0);
+  const y = (up ? below + 1 : below) * ulp;
+  return Math.abs(y) > 65504 ? Math.sign(y) * Number.POSITIVE_INFINITY : y;
+}
+
+/** The number of that type nearest to x, for the types that weights are stored in; x for others. */
+export function roundTo(dtype: DType, x: number): number {
+  if (dtype === 'f16') return roundToF16(x);
+  if (dtype === 'bf16') return bf16ToNumber(numberToBf16(x));
+  return dtype === 'f32' ? Math.fround(x) : x;
+}

@@ -68,6 +68,12 @@ Plan::Plan(PlanSpec spec, const CpuKernels& kernels) : spec_(std::move(spec)) {
     const StepLoader loader(*this, spec_.steps[i], i, kernels);
     Step step = LoadStep(loader, spec_.steps[i].kernel);
     step.name = spec_.steps[i].kernel;
+    for (const auto& check : loader.checks()) {
+      step.run = [check, run = std::move(step.run)](const RunContext& c) {
+        check(c);
+        run(c);
+      };
+    }
     if (step.scratch) scratch_bytes_ = std::max(scratch_bytes_, step.scratch(capacity));
     steps_.push_back(std::move(step));
   }
@@ -187,8 +193,16 @@ void StepLoader::ExpectSameRows(int32_t a, int32_t b) const {
 
 void StepLoader::ExpectSameShape(int32_t a, int32_t b) const { Expect(Value(a).dims == Value(b).dims, "the same shape"); }
 
-void StepLoader::CheckInputs(const std::string& key, std::function<void(const RunContext&)> check) const {
-  plan_.input_checks_.emplace(key, std::move(check));
+void StepLoader::CheckNumbers(const std::string& key, std::initializer_list<int32_t> values,
+                              std::function<void(const RunContext&)> check) const {
+  const bool fed = std::all_of(values.begin(), values.end(), [&](int32_t v) {
+    return Value(v).source == Source::kInput || Value(v).source == Source::kParam;
+  });
+  if (fed) {
+    plan_.input_checks_.emplace(key, std::move(check));
+  } else {
+    checks_.push_back(std::move(check));
+  }
 }
 
 std::string StepLoader::Key(const char* what, std::initializer_list<int32_t> values) const {

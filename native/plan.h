@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <map>
 #include <string>
 #include <vector>
@@ -150,14 +151,18 @@ class StepLoader {
   // All axes of `a` but the last equal those of `b`.
   void ExpectSameRows(int32_t a, int32_t b) const;
   void ExpectSameShape(int32_t a, int32_t b) const;
-  // A check of input numbers before each run; once a plan, whatever number of steps asks for it.
-  void CheckInputs(const std::string& key, std::function<void(const RunContext&)> check) const;
+  // A check of the numbers in `values`, which become addresses. Where they are fed: before each run, once a plan, whatever number
+  // of steps asks for it. Where another step computes them: before this step.
+  void CheckNumbers(const std::string& key, std::initializer_list<int32_t> values, std::function<void(const RunContext&)> check) const;
   std::string Key(const char* what, std::initializer_list<int32_t> values) const;
+  // The checks that run before this step.
+  const std::vector<std::function<void(const RunContext&)>>& checks() const { return checks_; }
 
  private:
   Plan& plan_;
   const StepSpec& step_;
   size_t index_;
+  mutable std::vector<std::function<void(const RunContext&)>> checks_;
 };
 
 // Makes the step of a kernel; the table is in steps.cc.

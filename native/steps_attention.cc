@@ -24,7 +24,7 @@ Caches LoadCaches(const StepLoader& l, int32_t k, int32_t v) {
 }
 
 void CheckSlots(const StepLoader& l, int32_t slots, int64_t blocks) {
-  l.CheckInputs(l.Key("slots", {slots, static_cast<int32_t>(blocks)}), [=](const RunContext& c) {
+  l.CheckNumbers(l.Key("slots", {slots, static_cast<int32_t>(blocks)}), {slots}, [=](const RunContext& c) {
     for (int64_t i = 0; i < c.Count(slots); ++i) {
       if (c.I32(slots)[i] >= blocks * kBlock) Fail("kv_write: a slot outside the cache");
     }
@@ -104,7 +104,7 @@ Step LoadRopeTable(const StepLoader& l) {
   l.Expect(l.Fixed(freq, 1) == half, "a frequency for each column");
   if (set >= 0) {
     l.ExpectSameShape(set, positions);
-    l.CheckInputs(l.Key("sets", {set, freq}), [=](const RunContext& c) {
+    l.CheckNumbers(l.Key("sets", {set, freq}), {set}, [=](const RunContext& c) {
       for (int64_t i = 0; i < c.Count(set); ++i) {
         if (c.I32(set)[i] < 0 || c.I32(set)[i] >= c.Size(freq, 0)) Fail("rope_table: a set out of range");
       }
@@ -176,7 +176,7 @@ Step LoadKvCopy(const StepLoader& l) {
   const Caches s = LoadCaches(l, l.In(0, DType::kF32), l.In(1, DType::kF32));
   const int32_t from = l.In(2, DType::kI32), to = l.In(3, DType::kI32);
   l.ExpectSameShape(from, to);
-  l.CheckInputs(l.Key("blocks", {from, to}), [=](const RunContext& c) {
+  l.CheckNumbers(l.Key("blocks", {from, to, static_cast<int32_t>(s.blocks)}), {from, to}, [=](const RunContext& c) {
     for (int64_t i = 0; i < c.Count(from); ++i) {
       for (const int32_t block : {c.I32(from)[i], c.I32(to)[i]}) {
         if (block < 0 || block >= s.blocks) Fail("kv_copy: a block outside the cache");
@@ -203,7 +203,7 @@ Step LoadPagedAttention(const StepLoader& l) {
   const AttentionShape shape = LoadShape(l, l.Optional(6, DType::kF32), s.kv_heads, s.head_dim);
   l.Expect(l.Rank(tables) == 2 && l.Rank(lens) == 1 && l.DimOf(tables, 0) == l.DimOf(lens, 0), "a block table for each sequence");
   const int32_t q = shape.q;
-  l.CheckInputs(l.Key("paged", {q, starts, lens, tables}), [=](const RunContext& c) {
+  l.CheckNumbers(l.Key("paged", {q, starts, lens, tables, static_cast<int32_t>(s.blocks)}), {starts, lens, tables}, [=](const RunContext& c) {
     CheckStarts(c, starts, c.Size(q, 0));
     const int64_t batch = c.Count(lens), width = c.Size(tables, 1);
     if (c.Count(starts) != batch + 1) Fail("paged_attention: starts that do not fit the sequences");
@@ -238,7 +238,7 @@ Step LoadAttention(const StepLoader& l) {
   l.Expect(l.Rank(k) == 3, "k of [S, Hkv, D]");
   const AttentionShape shape = LoadShape(l, l.Optional(5, DType::kF32), l.Fixed(k, 1), l.Fixed(k, 2));
   const int32_t q = shape.q;
-  l.CheckInputs(l.Key("packed", {q, k, q_starts, k_starts}), [=](const RunContext& c) {
+  l.CheckNumbers(l.Key("packed", {q, k, q_starts, k_starts}), {q_starts, k_starts}, [=](const RunContext& c) {
     CheckStarts(c, q_starts, c.Size(q, 0));
     CheckStarts(c, k_starts, c.Size(k, 0));
     if (c.Count(q_starts) != c.Count(k_starts)) Fail("attention: starts of different lengths");

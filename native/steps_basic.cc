@@ -155,12 +155,13 @@ Step LoadSoftmax(const StepLoader& l) {
   return {"", [=](const RunContext& c) { c.Run(kernel, args(c)); }, [=](const RunContext& c) { return ScratchOf(kernel, args(c)); }};
 }
 
-// y[i] = x[rows[i]].
+// y[i] = x[rows[i]], numbers of any type of 4 bytes.
 Step LoadGatherRows(const StepLoader& l) {
-  const int32_t x = l.In(0, DType::kF32), rows = l.In(1, DType::kI32), y = l.Out(0, DType::kF32);
+  const int32_t x = l.AnyIn(0), rows = l.In(1, DType::kI32), y = l.Out(0, l.Value(x).dtype);
+  l.Expect(BytesOf(l.Value(x).dtype) == 4, "numbers of 4 bytes");
   l.Expect(l.Rank(rows) == 1 && l.Rank(x) == l.Rank(y) && l.DimOf(y, 0) == l.DimOf(rows, 0), "a row of y for each index");
   for (size_t i = 1; i < l.Rank(x); ++i) l.Expect(l.DimOf(x, i) == l.DimOf(y, i), "rows of one shape");
-  l.CheckInputs(l.Key("rows", {x, rows}), [=](const RunContext& c) {
+  l.CheckNumbers(l.Key("rows", {x, rows}), {rows}, [=](const RunContext& c) {
     for (int64_t i = 0; i < c.Count(rows); ++i) {
       if (c.I32(rows)[i] < 0 || c.I32(rows)[i] >= c.Size(x, 0)) throw EngineError(ErrorCode::kInternal, "gather_rows: a row out of range");
     }

@@ -138,7 +138,7 @@ Step LoadEmbedding(const StepLoader& l) {
   l.Expect(!p->gated && l.Rank(y) == l.Rank(ids) + 1 && l.Fixed(y, l.Rank(ids)) == p->k, "y as wide as the table");
   for (size_t i = 0; i < l.Rank(ids); ++i) l.Expect(l.DimOf(ids, i) == l.DimOf(y, i), "a row for each id");
   const int64_t rows = p->n;
-  l.CheckInputs(l.Key("ids", {ids, static_cast<int32_t>(rows)}), [ids, rows](const RunContext& c) {
+  l.CheckNumbers(l.Key("ids", {ids, static_cast<int32_t>(rows)}), {ids}, [ids, rows](const RunContext& c) {
     const int32_t* id = c.I32(ids);
     for (int64_t i = 0; i < c.Count(ids); ++i) {
       if (id[i] < 0 || id[i] >= rows) {

@@ -23,7 +23,7 @@ Step LoadSample(const StepLoader& l) {
                       reinterpret_cast<int32_t*>(c.Address(top_ids)), c.F32(top_logprobs), c.Size(logits, 0), vocab, c.Size(top_ids, 1),
                       c.Count(lists), vocab};
   };
-  l.CheckInputs(l.Key("sample", {floats, ints, lists}), [=](const RunContext& c) {
+  l.CheckNumbers(l.Key("sample", {floats, ints, lists}), {floats, ints, lists}, [=](const RunContext& c) {
     if (const char* wrong = CheckSampleArgs(args(c))) throw EngineError(ErrorCode::kInternal, std::string("sample: ") + wrong);
   });
   return {"",

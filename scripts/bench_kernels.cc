@@ -1,0 +1,361 @@
+// Prints what each kernel of a level reaches on this machine, in GFLOP/s or GB/s (of the bytes that must move), and as a
+// share of the peak measured in the same run: FMA, bf16 dot product, plain read of memory. Best of the runs of about a second each: other
+// work on the machine then disturbs least, and it disturbs the peaks alike.
+// node scripts/build_native_tests.mjs --bench, or build/native-tests/bench_kernels [isa] [threads] [cpu]; with `cpu` the
+// time is what the threads spent on their processors: for machines that others use too (imbalance does not show then).
+#include <sys/mman.h>
+#include <time.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "kernels/cpu/kernel.h"
+
+using namespace triga;
+using std::vector;
+
+namespace {
+
+double Now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+double CpuNow() {
+  timespec t;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+
+bool cpu_time = false;
+
+// Threads that spin for the next step, as the runtime's do in a run.
+class Team {
+ public:
+  explicit Team(int threads) : threads_(threads) {
+    for (int i = 1; i < threads; ++i) others_.emplace_back([this, i] { Work(i); });
+  }
+  ~Team() {
+    stop_ = true;
+    ++step_;
+    for (std::thread& t : others_) t.join();
+  }
+  int size() const { return threads_; }
+  double cpu() const {
+    double sum = 0;
+    for (int i = 0; i < threads_; ++i) sum += cpu_[i];
+    return sum / threads_;
+  }
+  void Run(const std::function<void(int)>& f) {
+    f_ = &f;
+    done_ = 0;
+    ++step_;
+    Timed(0);
+    while (done_ < threads_ - 1) std::this_thread::yield();
+  }
+
+ private:
+  void Work(int id) {
+    for (int seen = 0;;) {
+      for (int spins = 0; step_ == seen;) {
+        if (++spins > 10000) std::this_thread::yield();
+      }
+      ++seen;
+      if (stop_) return;
+      Timed(id);
+      ++done_;
+    }
+  }
+  void Timed(int id) {
+    const double t = CpuNow();
+    (*f_)(id);
+    cpu_[id] += CpuNow() - t;
+  }
+  int threads_;
+  double cpu_[64] = {};
+  vector<std::thread> others_;
+  const std::function<void(int)>* f_ = nullptr;
+  std::atomic<int> step_{0}, done_{0};
+  std::atomic<bool> stop_{false};
+};
+
+Team* team;
+
+// Memory in huge pages, as the runtime's weights are.
+template <class T>
+T* Memory(size_t n, T value = T{}) {
+  const size_t huge = 2 << 20, bytes = (n * sizeof(T) + huge - 1) / huge * huge;
+  void* p = std::aligned_alloc(huge, bytes);
+  madvise(p, bytes, MADV_HUGEPAGE);
+  std::fill_n(static_cast<T*>(p), n, value);
+  return static_cast<T*>(p);
+}
+
+double Best(const std::function<void()>& f) {
+  const auto clock = [] { return cpu_time ? team->cpu() : Now(); };
+  f();
+  double best = 1e30;
+  const double start = Now();
+  for (int runs = 0; runs < 5 || (Now() - start < 0.8 && runs < 1000); ++runs) {
+    const double t = clock();
+    f();
+    best = std::min(best, clock() - t);
+  }
+  return best;
+}
+
+char* scratch[64];
+
+template <class Args>
+void RunAll(const Kernel<Args>& kernel, const Args& args) {
+  const int64_t tiles = kernel.tiles(args);
+  std::atomic<int64_t> next{0};
+  team->Run([&](int id) {
+    for (int64_t t; (t = next++) < tiles;) kernel.run(args, t, t + 1, scratch[id]);
+  });
+}
+
+void Report(const std::string& what, double amount, double seconds, double peak, const char* unit) {
+  const double rate = amount / seconds / 1e9;
+  std::printf("  %-44s %9.1f %-8s %5.1f%%  %10.1f us\n", what.c_str(), rate, unit, 100 * rate / peak, seconds * 1e6);
+  std::fflush(stdout);
+}
+
+// Independent chains in registers, through the compiler's vectors of 16 floats.
+#if defined(__x86_64__)
+typedef float Wide8 __attribute__((vector_size(32)));
+typedef float Wide16 __attribute__((vector_size(64)));
+
+__attribute__((target("avx2,fma"))) double FmaPeak256(int64_t n) {
+  Wide8 a[12], x{}, y{};
+  for (Wide8& v : a) v = Wide8{};
+  for (int64_t i = 0; i < n; ++i) {
+    __asm__ volatile(
+        "vfmadd231ps %12,%13,%0\n vfmadd231ps %12,%13,%1\n vfmadd231ps %12,%13,%2\n"
+        "vfmadd231ps %12,%13,%3\n vfmadd231ps %12,%13,%4\n vfmadd231ps %12,%13,%5\n"
+        "vfmadd231ps %12,%13,%6\n vfmadd231ps %12,%13,%7\n vfmadd231ps %12,%13,%8\n"
+        "vfmadd231ps %12,%13,%9\n vfmadd231ps %12,%13,%10\n vfmadd231ps %12,%13,%11\n"
+        : "+x"(a[0]), "+x"(a[1]), "+x"(a[2]), "+x"(a[3]), "+x"(a[4]), "+x"(a[5]), "+x"(a[6]),
+          "+x"(a[7]), "+x"(a[8]), "+x"(a[9]), "+x"(a[10]), "+x"(a[11])
+        : "x"(x), "x"(y));
+  }
+  return static_cast<double>(n) * 12 * 16;
+}
+__attribute__((target("avx512f"))) double FmaPeak512(int64_t n) {
+  Wide16 a[12], x{}, y{};
+  for (Wide16& v : a) v = Wide16{};
+  for (int64_t i = 0; i < n; ++i) {
+    __asm__ volatile(
+        "vfmadd231ps %12,%13,%0\n vfmadd231ps %12,%13,%1\n vfmadd231ps %12,%13,%2\n"
+        "vfmadd231ps %12,%13,%3\n vfmadd231ps %12,%13,%4\n vfmadd231ps %12,%13,%5\n"
+        "vfmadd231ps %12,%13,%6\n vfmadd231ps %12,%13,%7\n vfmadd231ps %12,%13,%8\n"
+        "vfmadd231ps %12,%13,%9\n vfmadd231ps %12,%13,%10\n vfmadd231ps %12,%13,%11\n"
+        : "+v"(a[0]), "+v"(a[1]), "+v"(a[2]), "+v"(a[3]), "+v"(a[4]), "+v"(a[5]), "+v"(a[6]),
+          "+v"(a[7]), "+v"(a[8]), "+v"(a[9]), "+v"(a[10]), "+v"(a[11])
+        : "v"(x), "v"(y));
+  }
+  return static_cast<double>(n) * 12 * 32;
+}
+__attribute__((target("avx512f"))) double DotPeak512(int64_t n) {
+  Wide16 a[12], x{}, y{};
+  for (Wide16& v : a) v = Wide16{};
+  for (int64_t i = 0; i < n; ++i) {
+    __asm__ volatile(
+        "vdpbf16ps %12,%13,%0\n vdpbf16ps %12,%13,%1\n vdpbf16ps %12,%13,%2\n"
+        "vdpbf16ps %12,%13,%3\n vdpbf16ps %12,%13,%4\n vdpbf16ps %12,%13,%5\n"
+        "vdpbf16ps %12,%13,%6\n vdpbf16ps %12,%13,%7\n vdpbf16ps %12,%13,%8\n"
+        "vdpbf16ps %12,%13,%9\n vdpbf16ps %12,%13,%10\n vdpbf16ps %12,%13,%11\n"
+        : "+v"(a[0]), "+v"(a[1]), "+v"(a[2]), "+v"(a[3]), "+v"(a[4]), "+v"(a[5]), "+v"(a[6]),
+          "+v"(a[7]), "+v"(a[8]), "+v"(a[9]), "+v"(a[10]), "+v"(a[11])
+        : "v"(x), "v"(y));
+  }
+  return static_cast<double>(n) * 12 * 64;
+}
+#endif
+
+double ReadBytes(const char* p, size_t bytes) {
+  typedef uint64_t Words __attribute__((vector_size(32), aligned(1)));
+  Words a{}, b{}, c{}, d{};
+  for (size_t i = 0; i + 128 <= bytes; i += 128) {
+    __builtin_prefetch(p + i + 4096);
+    __builtin_prefetch(p + i + 4160);
+    a ^= *reinterpret_cast<const Words*>(p + i);
+    b ^= *reinterpret_cast<const Words*>(p + i + 32);
+    c ^= *reinterpret_cast<const Words*>(p + i + 64);
+    d ^= *reinterpret_cast<const Words*>(p + i + 96);
+  }
+  a ^= b ^ c ^ d;
+  return static_cast<double>(a[0] ^ a[1] ^ a[2] ^ a[3]);
+}
+
+std::atomic<double> sink;
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const CpuKernels* kernels = SelectKernels(argc > 1 ? argv[1] : nullptr);
+  if (!kernels) return std::printf("no such level here: %s\n", argv[1]), 1;
+  const CpuKernels& k = *kernels;
+  Team workers(argc > 2 ? std::atoi(argv[2]) : static_cast<int>(std::min(64u, std::thread::hardware_concurrency())));
+  team = &workers;
+  cpu_time = argc > 3 && std::strcmp(argv[3], "cpu") == 0;
+  for (int i = 0; i < workers.size(); ++i) scratch[i] = Memory<char>(4 << 20);
+
+  const size_t big_bytes = size_t{768} << 20;
+  char* big = Memory<char>(big_bytes, 0x3c);  // 0.0115 as f32 and bf16, 1.06 as f16
+  double fma = 1e9, dot = 1e9;
+#if defined(__x86_64__)
+  const bool wide = std::strncmp(k.isa, "avx512", 6) == 0;
+  const auto peak = [&](double (*f)(int64_t)) {
+    const int64_t n = 200000;
+    double flops = 0;
+    const double t = Best([&] { workers.Run([&](int) { flops = f(n); }); });
+    return flops * workers.size() / t / 1e9;
+  };
+  if (std::strcmp(k.isa, "scalar") != 0 || SelectKernels("avx2")) fma = peak(wide ? FmaPeak512 : FmaPeak256);
+  if (k.linear_bf16_dot.run) dot = peak(DotPeak512);
+#endif
+  const double read = static_cast<double>(big_bytes) / 1e9 / Best([&] {
+    workers.Run([&](int i) {
+      const size_t part = big_bytes / static_cast<size_t>(workers.size());
+      sink = ReadBytes(big + part * static_cast<size_t>(i), part);
+    });
+  });
+  std::printf("%s, %d threads: f32 FMA %.0f GFLOP/s, bf16 dot product %.0f GFLOP/s, read %.1f GB/s\n", k.isa, workers.size(),
+              fma, k.linear_bf16_dot.run ? dot : 0.0, read);
+
+  struct Weights {
+    const char* name;
+    const Kernel<LinearArgs>& kernel;
+    size_t bytes;
+    bool half_x;
+  };
+  vector<Weights> types = {{"f32", k.linear_f32, 4, false}, {"f16", k.linear_f16, 2, false}, {"bf16", k.linear_bf16, 2, false}};
+  if (k.linear_bf16_dot.run) types.push_back({"bf16 dot", k.linear_bf16_dot, 2, true});
+  const int64_t N = 5632, K = 2048, M = 512;
+  float* x = Memory<float>(static_cast<size_t>(M * K), 0.01f);
+  float* y = Memory<float>(static_cast<size_t>(M * 32768));
+  for (const Weights& w : types) {
+    for (int64_t rows : {1, 2, 4, 8, 16, 32, 64, 128, 512}) {
+      LinearArgs a{};
+      a.x = x, a.y = y, a.rows = rows, a.n = N, a.k = K, a.x_stride = K, a.y_stride = N;
+      // Few rows: other weights at each call, as in a model larger than the caches.
+      const size_t bytes = static_cast<size_t>(N * K) * w.bytes, copies = big_bytes / bytes;
+      size_t at = 0;
+      const double t = Best([&] {
+        a.panels = big + at++ % copies * bytes;
+        RunAll(w.kernel, a);
+      });
+      const std::string name = std::string("linear ") + w.name + " M=" + std::to_string(rows);
+      if (rows <= 16) Report(name + " (weights)", static_cast<double>(bytes), t, read, "GB/s");
+      if (rows >= 8) Report(name, 2.0 * static_cast<double>(rows * N * K), t, w.half_x ? dot : fma, "GFLOP/s");
+    }
+  }
+  {
+    LinearArgs a{};
+    a.x = x, a.y = y, a.rows = M, a.n = N / 2, a.k = K, a.x_stride = K, a.y_stride = N / 2, a.gated = 1, a.panels = big;
+    a.activation = Activation::kSilu;
+    Report("linear f32 M=512 silu, gated", 2.0 * static_cast<double>(M * N * K), Best([&] { RunAll(k.linear_f32, a); }), fma, "GFLOP/s");
+  }
+  for (const auto& [from, to, name] : {std::tuple{WeightType::kBF16, WeightType::kBF16, "pack bf16"},
+                                       std::tuple{WeightType::kF16, WeightType::kF16, "pack f16"},
+                                       std::tuple{WeightType::kF32, WeightType::kF32, "pack f32"},
+                                       std::tuple{WeightType::kF32, WeightType::kBF16, "pack f32 to bf16"}}) {
+    for (int transposed = 0; transposed < 2; ++transposed) {
+      const int64_t n = 16384, kk = 4096;
+      const size_t in = from == WeightType::kF32 ? 4 : 2, out = to == WeightType::kF32 ? 4 : 2;
+      const PackArgs a{big, big + (size_t{384} << 20), n, kk, 0, from, to, transposed, 0};
+      const double t = Best([&] { RunAll(k.pack, a); });
+      Report(std::string(name) + (transposed ? " transposed" : "") + " (in + out)", static_cast<double>(n * kk) * static_cast<double>(in + out), t, read, "GB/s");
+    }
+  }
+  {
+    vector<int32_t> ids(512);
+    for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int32_t>(i * 7919 % 32000);
+    const EmbeddingArgs a{big, ids.data(), y, 512, 2048, WeightType::kBF16};
+    Report("embedding bf16 512 x 2048 (out)", 512.0 * 2048 * 4, Best([&] { RunAll(k.embedding, a); }), read, "GB/s");
+  }
+  {
+    const NormArgs a{x, x, x, y, M, K, K, K, 1e-5f};
+    Report("rms_norm 512 x 2048 (in + out)", 8.0 * static_cast<double>(M * K), Best([&] { RunAll(k.rms_norm, a); }), read, "GB/s");
+    Report("layer_norm 512 x 2048 (in + out)", 8.0 * static_cast<double>(M * K), Best([&] { RunAll(k.layer_norm, a); }), read, "GB/s");
+    uint16_t* h = reinterpret_cast<uint16_t*>(y);
+    const ToBF16Args b{x, h, M, K, K, K};
+    Report("to_bf16 512 x 2048 (in + out)", 6.0 * static_cast<double>(M * K), Best([&] { RunAll(k.to_bf16, b); }), read, "GB/s");
+  }
+  {
+    const int64_t heads = 32, kv = 4, dim = 64, blocks = 2048;
+    const size_t cache = static_cast<size_t>(blocks * kv * dim * 16);
+    float* kc = Memory<float>(cache, 0.01f);
+    float* vc = Memory<float>(cache, 0.5f);
+    float* q = Memory<float>(static_cast<size_t>(512 * heads * dim), 0.1f);
+    vector<int32_t> positions(512), slots(512);
+    for (int32_t i = 0; i < 512; ++i) positions[static_cast<size_t>(i)] = slots[static_cast<size_t>(i)] = i;
+    vector<float> freq(32, 0.5f);
+    float* cos = Memory<float>(512 * 32, 1.0f);
+    float* sin = Memory<float>(512 * 32);
+    const RopeTableArgs table{positions.data(), nullptr, freq.data(), cos, sin, 512, 32, 1.0f};
+    Report("rope_table 512 x 32 (out)", 512.0 * 32 * 8, Best([&] { RunAll(k.rope_table, table); }), read, "GB/s");
+    const RopeKvWriteArgs write{x, cos, sin, nullptr, nullptr, q, kc, vc, slots.data(), 512, (heads + 2 * kv) * dim - 512, heads, kv, dim, 32, 0, 1e-6f};
+    Report("rope_kv_write 512, 32+4 heads (in + out)", 512.0 * 40 * 64 * 8, Best([&] { RunAll(k.rope_kv_write, write); }), read, "GB/s");
+    std::fill_n(q, 512 * heads * dim, 0.1f);
+    std::fill_n(kc, cache, 0.01f);
+    vector<int32_t> order(static_cast<size_t>(blocks));
+    for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int32_t>(i * 1021 % static_cast<size_t>(blocks));
+    const auto attention = [&](int64_t batch, int32_t rows, int32_t context, int64_t h, int64_t kvh) {
+      vector<int32_t> starts, contexts, tables;
+      const int32_t per = static_cast<int32_t>(blocks / batch);
+      for (int32_t b = 0; b <= batch; ++b) starts.push_back(b * rows);
+      contexts.assign(static_cast<size_t>(batch), context);
+      AttentionArgs a{};
+      a.q = q, a.k_cache = kc, a.v_cache = vc, a.y = y;
+      a.q_starts = starts.data(), a.context_lens = contexts.data(), a.block_tables = order.data();
+      a.batch = batch, a.heads = h, a.kv_heads = kvh, a.head_dim = dim, a.max_blocks = per;
+      a.q_stride = a.y_stride = h * dim, a.causal = 1, a.scale = 0.125f;
+      const double t = Best([&] { RunAll(k.attention, a); });
+      const std::string name = "attention " + std::to_string(batch) + " x " + std::to_string(rows) + " rows, " + std::to_string(context) + " keys, " + std::to_string(h) + "/" + std::to_string(kvh);
+      const double pairs = rows == 1 ? context : 0.5 * rows * (rows + 1.0) + static_cast<double>(rows) * (context - rows);
+      if (rows > 1) Report(name, 4.0 * static_cast<double>(batch * h * dim) * pairs, t, fma, "GFLOP/s");
+      if (rows == 1) Report(name + " (KV)", 8.0 * static_cast<double>(batch * kvh * dim) * context, t, read, "GB/s");
+    };
+    attention(1, 512, 512, 32, 4);
+    attention(1, 512, 512, 12, 12);
+    attention(1, 128, 128, 32, 4);
+    attention(1, 512, 8192, 32, 4);
+    attention(1, 1, 1024, 32, 4);
+    attention(1, 1, 16384, 32, 4);
+    attention(32, 1, 1024, 32, 4);
+  }
+  {
+    float* logits = reinterpret_cast<float*>(big);
+    const int64_t n = 151936, rows = 32;
+    for (int64_t i = 0; i < n * rows; ++i) logits[i] = static_cast<float>(i * 7919 % 1000) * 0.01f;
+    const double t = Best([&] {
+      std::atomic<int64_t> next{0};
+      workers.Run([&](int) {
+        for (int64_t r; (r = next++) < rows;) sink = static_cast<double>(k.row_stats(logits + r * n, n).sum_exp);
+      });
+    });
+    Report("row_stats of 151936 (in)", static_cast<double>(n * rows) * 4, t, read, "GB/s");
+    const SoftmaxArgs s{logits, y, 32, n, 1, 0};
+    Report("softmax of 151936 (in + out)", static_cast<double>(n * rows) * 8, Best([&] { RunAll(k.softmax, s); }), read, "GB/s");
+    const ReduceArgs r{logits, y, rows, n, 1, ReduceOp::kSum};
+    Report("reduce sum of 151936 (in)", static_cast<double>(n * rows) * 4, Best([&] { RunAll(k.reduce, r); }), read, "GB/s");
+    for (const auto& [op, name] : {std::pair{UnaryOp::kExp, "unary exp"}, std::pair{UnaryOp::kTanh, "unary tanh"}, std::pair{UnaryOp::kErf, "unary erf"}}) {
+      const UnaryArgs u{logits, y, 4 << 20, op};
+      Report(std::string(name) + " (in + out)", 8.0 * (4 << 20), Best([&] { RunAll(k.unary, u); }), read, "GB/s");
+    }
+    const BinaryArgs b{logits, logits + (4 << 20), y, 2, {2048, 2048}, {2048, 1}, {2048, 1}, BinaryOp::kAdd};
+    Report("binary add (in + out)", 12.0 * (4 << 20), Best([&] { RunAll(k.binary, b); }), read, "GB/s");
+    const CopyArgs c{logits, y, 2, {2048, 2048}, {1, 2048}, {2048, 1}};
+    Report("copy, transposing 2048 x 2048 (in + out)", 8.0 * (4 << 20), Best([&] { RunAll(k.copy, c); }), read, "GB/s");
+  }
+  return 0;
+}

@@ -311,6 +311,16 @@ inline void attention_tile(const AttentionArgs& a, int64_t b, int64_t kv_head, i
       k[i] = a.k_cache + place;
       v[i] = a.v_cache + place;
     }
+    // Few pairs wait for memory: ask for the next span. Many find it in L2, where the tile before left it.
+    for (int64_t i = 0; i < kSpanBlocks && count <= kMaxTileRows * 2; ++i) {
+      const int64_t at = start + kSpan + i * kBlock;
+      if (at >= to) break;
+      const int64_t place = (table[at / kBlock] * a.kv_heads + kv_head) * dim * kBlock;
+      for (int64_t l = 0; l < dim; ++l) {
+        prefetch(a.k_cache + place + l * kBlock);
+        prefetch(a.v_cache + place + l * kBlock);
+      }
+    }
     for (int64_t r = 0; r < count; ++r) {
       pairs[r].begin = most(pairs[r].from - start, 0);
       pairs[r].end = least(pairs[r].to - start, kSpan);

@@ -3,7 +3,7 @@
 // A tile is four panels (64 columns; gated: 32 outputs with their gates). Sums stand in scratch memory while k goes by in
 // blocks, which reload the same accumulators: each output is one chain over ascending k, whichever register tile computes
 // it. Few rows: each panel is streamed through once, as the memory sees it best. Many rows: blocks of a panel stay in L1
-// while the rows walk over them. Rows and columns that do not exist are never read or written: a register tile has just
+// while the rows walk over them; f16 and bf16 are widened into scratch memory for that. Rows and columns that do not exist are never read or written: a register tile has just
 // the rows there are, and panels are whole. Error: that of an f32 sum in order, k · 2^−24 · Σ|x w|.
 #pragma once
 #include "kernels/cpu/kernel.h"
@@ -17,15 +17,16 @@ namespace {
 // How a step reads weights: kStep of k at once from kBytes of a panel; accumulate() adds x's value number u of the step.
 struct WeightsF32 {
   using X = float;
-  using W = F32x16;
+  static constexpr bool kWiden = false;
   static constexpr int kStep = 1, kParts = 1;
   static constexpr int64_t kBytes = 64;
-  static TRIGA_INLINE W load(const char* w, int) {
+  static TRIGA_INLINE F32x16 load(const char* w, int) {
     return F32x16::load(reinterpret_cast<const float*>(w));
   }
 };
 struct WeightsF16 {
   using X = float;
+  static constexpr bool kWiden = true;
   static constexpr int kStep = 1, kParts = 1;
   static constexpr int64_t kBytes = 32;
   static TRIGA_INLINE F32x16 load(const char* w, int) {
@@ -34,6 +35,7 @@ struct WeightsF16 {
 };
 struct WeightsBF16 {
   using X = float;
+  static constexpr bool kWiden = true;
   static constexpr int kStep = 2, kParts = 2;
   static constexpr int64_t kBytes = 64;
   static TRIGA_INLINE F32x16 load(const char* w, int part) {
@@ -43,6 +45,7 @@ struct WeightsBF16 {
 };
 struct WeightsBF16Dot {
   using X = uint16_t;
+  static constexpr bool kWiden = false;
   static constexpr int kStep = 2, kParts = 1;
   static constexpr int64_t kBytes = 64;
 };
@@ -51,7 +54,7 @@ constexpr int64_t kTilePanels = 4;
 constexpr int64_t kTileCols = kTilePanels * kPanel;
 constexpr int64_t kChunkRows = 120;   // rows whose sums stand in scratch memory at once
 constexpr int64_t kStreamRows = 32;   // up to so many, panels are streamed one after the other
-constexpr int64_t kBlockBytes = 16384;  // of a panel, in L1 while rows walk over it
+constexpr int64_t kBlockBytes = 16384;  // of f32 panels, in L1 while rows walk over it
 constexpr int64_t kPrefetchBytes = 2048;
 
 // `steps` steps for R rows and P panels: sums[r][p · 16 …] += x · panel.
@@ -185,14 +188,27 @@ inline void linear_finish(const LinearArgs& a, int64_t row, int64_t rows, int64_
   }
 }
 
+// `steps` steps of panels as f32: [panels][steps · kStep][16].
+template <class Weights>
+void linear_widen(const char* w, int64_t panel_bytes, int64_t panels, int64_t steps, float* to) {
+  for (int64_t p = 0; p < panels; ++p) {
+    const char* from = w + p * panel_bytes;
+    for (int64_t s = 0; s < steps; ++s, from += Weights::kBytes) {
+      prefetch(from + kPrefetchBytes);
+      for (int u = 0; u < Weights::kParts; ++u, to += kPanel) Weights::load(from, u).store(to);
+    }
+  }
+}
+
 // One block of k of some panels for all rows of the chunk. The register tiles are as even as the rows allow.
 template <class Weights>
-void linear_block(const typename Weights::X* x, int64_t x_stride, int64_t rows, const char* w,
+void linear_rows(const typename Weights::X* x, int64_t x_stride, int64_t rows, const char* w,
                   int64_t panel_bytes, int64_t panels, int64_t steps, float* sums) {
   static constexpr LinearTiles<Weights> kTiles = make_tiles<Weights>();
   int64_t ahead = kPrefetchBytes;
   for (int64_t r = 0, left = ceil_div(rows, kMaxTileRows); left > 0; --left) {
-    const int64_t n = ceil_div(rows - r, left);
+    int64_t n = ceil_div(rows - r, left);
+    if (n == 4 && rows - r > 4 && tile_panels(4) == 1) n = 5;  // 8 chains just cover the latency
     const int64_t wide = tile_panels(static_cast<int>(n));
     int64_t p = 0;
     for (; p + wide <= panels; p += wide) {
@@ -209,6 +225,21 @@ void linear_block(const typename Weights::X* x, int64_t x_stride, int64_t rows, 
 }
 
 template <class Weights>
+void linear_block(const typename Weights::X* x, int64_t x_stride, int64_t rows, const char* w,
+                  int64_t panel_bytes, int64_t panels, int64_t steps, float* sums, float* wide) {
+  if constexpr (Weights::kWiden) {
+    if (rows > kMaxTileRows) {
+      linear_widen<Weights>(w, panel_bytes, panels, steps, wide);
+      const int64_t k = steps * Weights::kStep;
+      linear_rows<WeightsF32>(x, x_stride, rows, reinterpret_cast<const char*>(wide), k * 64, panels,
+                              k, sums);
+      return;
+    }
+  }
+  (void)wide;
+  linear_rows<Weights>(x, x_stride, rows, w, panel_bytes, panels, steps, sums);
+}
+template <class Weights>
 void linear_chunk(const LinearArgs& a, int64_t row, int64_t rows, const char* w,
                   int64_t panel_bytes, int64_t panels, float* sums) {
   using X = typename Weights::X;
@@ -216,23 +247,26 @@ void linear_chunk(const LinearArgs& a, int64_t row, int64_t rows, const char* w,
   for (int64_t i = 0; i < rows * kTileCols; i += kPanel) F32x16::zero().store(sums + i);
   const bool padded = sizeof(X) == 2;
   const int64_t steps = padded ? ceil_div(a.k, 2) : a.k / Weights::kStep;
-  const int64_t wide = tile_panels(static_cast<int>(least(rows, kMaxTileRows)));
+  const int64_t wide = most(2, tile_panels(static_cast<int>(least(rows, kMaxTileRows))));
+  const int64_t most_steps = kBlockBytes / 64 / wide / (padded ? 1 : Weights::kStep);
   if (rows <= kStreamRows) {
-    const int64_t block = rows <= kMaxTileRows ? most(steps, 1) : kBlockBytes / Weights::kBytes / wide;
+    const int64_t block = rows <= kMaxTileRows ? most(steps, 1) : most_steps;
     for (int64_t p = 0; p < panels; p += wide) {
       for (int64_t s = 0; s < steps; s += block) {
         linear_block<Weights>(x + s * Weights::kStep, a.x_stride, rows,
                               w + p * panel_bytes + s * Weights::kBytes, panel_bytes,
-                              least(wide, panels - p), least(block, steps - s), sums + p * kPanel);
+                              least(wide, panels - p), least(block, steps - s), sums + p * kPanel,
+                              sums + kChunkRows * kTileCols);
       }
     }
   } else {
-    const int64_t block = kBlockBytes / Weights::kBytes / wide;
+    const int64_t block = most_steps;
     for (int64_t s = 0; s < steps; s += block) {
       for (int64_t p = 0; p < panels; p += wide) {
         linear_block<Weights>(x + s * Weights::kStep, a.x_stride, rows,
                               w + p * panel_bytes + s * Weights::kBytes, panel_bytes,
-                              least(wide, panels - p), least(block, steps - s), sums + p * kPanel);
+                              least(wide, panels - p), least(block, steps - s), sums + p * kPanel,
+                              sums + kChunkRows * kTileCols);
       }
     }
   }
@@ -247,7 +281,9 @@ void linear_chunk(const LinearArgs& a, int64_t row, int64_t rows, const char* w,
 inline int64_t linear_tiles(const LinearArgs& a) {
   return a.rows == 0 ? 0 : ceil_div(a.n, a.gated ? kTileCols / 2 : kTileCols);
 }
-inline size_t linear_scratch(const LinearArgs&) { return kChunkRows * kTileCols * sizeof(float); }
+inline size_t linear_scratch(const LinearArgs&) {
+  return kChunkRows * kTileCols * sizeof(float) + kBlockBytes;
+}
 
 template <class Weights>
 void linear_run(const LinearArgs& a, int64_t begin, int64_t end, void* scratch) {

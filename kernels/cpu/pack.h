@@ -11,6 +11,8 @@
 namespace triga {
 namespace {
 
+constexpr int64_t kPackAhead = 512;
+
 struct PackPlace {
   int64_t source;       // the first source column of the panel
   int64_t lane, lanes;  // where it goes, and how many follow
@@ -106,11 +108,13 @@ inline void pack_store(const PackArgs& a, const PackPlace& p, int64_t at, int64_
 inline void pack_rows(const PackArgs& a, const PackPlace& p) {
   const int64_t size = a.source_type == WeightType::kF32 ? 4 : 2;
   const char* source = static_cast<const char*>(a.source) + p.source * a.k * size;
-  const int64_t words = pack_k_words(a);
+  const int64_t words = pack_k_words(a), step = a.panel_type == WeightType::kF32 ? 1 : 2;
   alignas(64) uint32_t block[16 * 16] = {};
   for (int64_t at = 0; at < words; at += 16) {
     for (int64_t l = 0; l < p.lanes; ++l) {
-      pack_row(a, source + l * a.k * size, at, block + (p.lane + l) * 16);
+      const char* row = source + l * a.k * size;
+      prefetch(row + at * step * size + kPackAhead);  // 16 streams are more than the hardware follows
+      pack_row(a, row, at, block + (p.lane + l) * 16);
     }
     transpose16(block);
     pack_store(a, p, at, least(16, words - at), block);

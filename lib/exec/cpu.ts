@@ -8,6 +8,7 @@ import { optimize } from '../passes/pipeline.js';
 import { bucketsOf } from '../plan/buckets.js';
 import { arenaSymbols, encodePlan, type Plan, paramKey } from '../plan/encode.js';
 import type { KernelCall, ParamRequest } from '../plan/kernel_call.js';
+import { ownOutputs } from '../plan/own_outputs.js';
 import { elementCount, type Tensor } from '../tensor.js';
 import type { ParamInfo, ParamSource } from '../weights/param_source.js';
 import { type Binding, loadBinding, type NativeParam, type NativeParamPart, type NativeSession } from './binding.js';
@@ -37,7 +38,7 @@ export function cpuExecutor(options: CpuOptions = {}): Executor {
 
 /** The steps of a graph: fused, decomposed to what the CPU has kernels for, lowered. */
 export function lowerForCpu(graph: Graph, traits: CpuTraits): { graph: Graph; calls: KernelCall[] } {
-  const lowered = decompose(optimize(graph), (node) => Object.hasOwn(cpuLowerings, node.op));
+  const lowered = ownOutputs(decompose(optimize(graph), (node) => Object.hasOwn(cpuLowerings, node.op)));
   let rooms = 0;
   const room = (dtype: DType, shape: Value['shape']): Value => ({ id: --rooms, kind: 'node', name: 'room', dtype, shape });
   const calls = lowered.nodes.flatMap((node) => {
@@ -181,7 +182,7 @@ function sourceBytes(request: ParamRequest, source: ParamSource): number {
 function toNative(request: ParamRequest, source: ParamSource): NativeParam {
   const first = request.parts.find((p) => typeof p !== 'number') as Value;
   const vector = request.layout === 'vector';
-  const k = vector ? elementCount(evalShape(first.shape, {})) / Number(first.shape[0] ?? 1) : Number(first.shape[1]);
+  const k = vector ? elementCount(evalShape(first.shape.slice(1), {})) : Number(first.shape[1]);
   const dtype = vector && first.dtype !== 'i32' ? 'f32' : first.dtype;
   return {
     layout: request.layout, gated: request.gated, dtype,

@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { roundTo } from '../dtype.js';
 import { InvalidArgumentError, throwIfAborted } from '../errors.js';
 import { type AnyOp, type Named, opNamed, type RefTensor } from '../ir/define_op.js';
 import type { Graph } from '../ir/graph.js';
@@ -39,7 +40,10 @@ class ReferenceSession implements Session {
       throwIfAborted(signal);
       if (!this.#params.has(value.name)) {
         const shape = evalShape(value.shape, {});
-        this.#params.set(value.name, { shape, data: await readParam(this.#source, value.name, { signal }) });
+        const data = await readParam(this.#source, value.name, { signal });
+        // The graph may give a tensor a narrower type than its file does.
+        const stored = this.#source.get(value.name)?.dtype === value.dtype;
+        this.#params.set(value.name, { shape, data: stored ? data : data.map((x) => roundTo(value.dtype, x)) });
       }
       onProgress?.(++done, primitives.params.size);
     }

@@ -50,7 +50,8 @@ function automatic(threads: number | undefined): Selection {
   }
 }
 
-function threadCount(given: number | undefined): number | undefined {
+/** Threads asked for by the caller or TRIGA_THREADS; undefined: nobody did. Throws InvalidArgumentError. */
+export function threadCount(given: number | undefined): number | undefined {
   const fromEnvironment = process.env.TRIGA_THREADS;
   const threads = given ?? (fromEnvironment ? Number(fromEnvironment) : undefined);
   if (threads === undefined || (Number.isInteger(threads) && threads >= 1 && threads <= 256)) return threads;

@@ -2,14 +2,10 @@ import { closest } from 'fastest-levenshtein';
 import { InvalidArgumentError, throwIfAborted, UnsupportedError } from '../errors.js';
 import type { CompileOptions, Executable } from '../exec/executor.js';
 import { type DeviceOption, selectExecutor } from '../exec/select.js';
-import { textFamilyOf } from '../models/registry.js';
 import { loadTokenizer } from '../tokenizers/tokenizer.js';
-import { openCheckpoint } from '../weights/checkpoint.js';
-import { checkBaseFields, configReader } from '../weights/config.js';
 import { isHubSource, resolveHubModel } from '../weights/hub.js';
-import { aliasedParams } from '../weights/param_source.js';
-import { parseGenerationConfig, parseModelConfigDefaults } from './generation_config.js';
 import { ModelRuntime, type WeightsOption } from './model_runtime.js';
+import { openTextModel } from './open_text_model.js';
 import { defaultLimits, Scheduler, type StepLimits } from './scheduler.js';
 import { TextModel } from './text_model.js';
 
@@ -49,12 +45,12 @@ const warned = new Set<string>();
  * Loads a causal language model: a Hugging Face directory, or `'hf:org/name[@revision]'` from the local cache or the Hub. Rejects with
  * ModelFormatError, UnsupportedError, InvalidArgumentError, DeviceUnavailableError, OutOfMemoryError, or AbortError.
  */
-export const loadTextModel = (source: string, options: LoadOptions = {}): Promise<TextModel> =>
+export const loadTextModel = (source?: string, options: LoadOptions = {}): Promise<TextModel> =>
   loadWith(source, options, {});
 
 /** As {@link loadTextModel}, with what only tests and measurements set. */
 export async function loadWith(
-  source: string,
+  source: string | undefined,
   options: LoadOptions,
   internals: LoadInternals,
 ): Promise<TextModel> {
@@ -62,16 +58,8 @@ export async function loadWith(
   const { signal, onProgress } = options;
   throwIfAborted(signal);
   const directory = isHubSource(source) ? await resolveHubModel(source, { signal }) : source;
-  const checkpoint = await openCheckpoint(directory, { signal });
-  const reader = configReader(checkpoint.config, 'config.json');
-  checkBaseFields(reader);
-  const family = textFamilyOf(reader);
-  const config = family.readConfig(reader);
-  const defaults = checkpoint.generationConfig
-    ? parseGenerationConfig(checkpoint.generationConfig)
-    : parseModelConfigDefaults(checkpoint.config);
+  const { family, config, params, defaults, ignoredFields } = await openTextModel(directory, { signal });
   const { executor, fallbackReason } = selectExecutor(options);
-  const params = aliasedParams(checkpoint.tensors, family.layout);
   const runtime = new ModelRuntime({
     executor,
     family,
@@ -86,7 +74,6 @@ export async function loadWith(
       loadTokenizer(directory, signal ? { signal } : {}),
     ]);
     throwIfAborted(signal);
-    const ignoredFields = [...reader.ignored(), ...defaults.ignored.map((key) => `generation_config.${key}`)];
     warn(directory, ignoredFields, runtime.unusedTensors);
     const scheduler = new Scheduler({
       pool: runtime.pool,
@@ -129,7 +116,7 @@ async function compile(
   return { sampler, copier: await runtime.executable('copy') };
 }
 
-function checkOptions(source: unknown, options: LoadOptions): void {
+function checkOptions(source: unknown, options: LoadOptions): asserts source is string {
   if (source === undefined)
     throw new UnsupportedError(
       'loadTextModel: there is no built-in default model yet; name a model directory',

@@ -76,7 +76,8 @@ function copyGraph(model: Graph): Graph {
   return graph;
 }
 
-function weightTypes(params: ParamSource, option: WeightsOption): (name: string) => DType {
+/** The type that each parameter has in memory. Throws UnsupportedError for types that are not built. */
+export function weightTypes(params: ParamSource, option: WeightsOption): (name: string) => DType {
   if (option === 'f32' || option === 'bf16')
     return (name) => (option === 'bf16' && params.get(name)?.shape.length === 2 ? 'bf16' : 'f32');
   if (option !== 'stored')

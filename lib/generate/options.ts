@@ -112,7 +112,7 @@ function checkCall(call: GenerateOptions, vocabulary: number): void {
 }
 
 /** Values of one call that cannot both be kept. Throws {@link InvalidArgumentError}. */
-function checkContradictions(call: GenerateOptions): void {
+export function checkContradictions(call: GenerateOptions): void {
   const { doSample, temperature, minNewTokens = 0, maxNewTokens = Number.POSITIVE_INFINITY } = call;
   if (doSample === true && temperature === 0) {
     throw invalid('doSample: true contradicts temperature: 0, which is greedy; leave one out');

@@ -17,7 +17,7 @@ export interface SequenceStep {
 const none: Ids = [];
 
 /** Whether any processor reads the ids so far; where none does, a row need not carry them. */
-export function readsHistory(options: ResolvedOptions): boolean {
+function readsHistory(options: ResolvedOptions): boolean {
   return (
     options.repetitionPenalty !== 1 ||
     options.presencePenalty !== 0 ||

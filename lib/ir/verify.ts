@@ -30,6 +30,8 @@ export function verify(graph: Graph): void {
   });
   for (const [name, value] of graph.outputs) {
     if (!defined.has(value)) throw new ShapeError(`graph output "${name}" is never computed`);
+    const writer = overwritten.get(value);
+    if (writer !== undefined) throw new ShapeError(`graph output "${name}" is a version of state "${String(value.state)}" that node ${writer} has overwritten`);
   }
 }
 

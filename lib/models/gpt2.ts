@@ -8,7 +8,7 @@ import { linear } from '../ops/linear.js';
 import { slice } from '../ops/slice.js';
 import type { ConfigReader } from '../weights/config.js';
 import type { TextConfig, TextFamily } from './family.js';
-import { readActivation } from './llama_config.js';
+import { expectMultiple, readActivation } from './llama_config.js';
 
 export interface Gpt2Config extends TextConfig {
   readonly dim: number; // C
@@ -48,6 +48,9 @@ function forward(s: Scope, c: Gpt2Config, inputs: TextInputs): Value[] {
 
 function readConfig(config: ConfigReader): Gpt2Config {
   const dim = config.num('n_embd', { integer: true, min: 1 });
+  const heads = config.num('n_head', { integer: true, min: 1 });
+  expectMultiple(config, 'n_embd', dim, heads, 'n_head');
+  config.unused('n_ctx'); // an old name of n_positions, which stands beside it
   // Upcasting the scores changes mixed-precision arithmetic only; ours is f32 throughout.
   config.bool('reorder_and_upcast_attn', { default: false });
   return {
@@ -55,8 +58,8 @@ function readConfig(config: ConfigReader): Gpt2Config {
     contextLength: config.num('n_positions', { integer: true, min: 1 }),
     unbounded: false,
     dim,
+    heads,
     layers: config.num('n_layer', { integer: true, min: 0 }),
-    heads: config.num('n_head', { integer: true, min: 1 }),
     mlpDim: config.num('n_inner', { integer: true, min: 1, default: 4 * dim }),
     eps: config.num('layer_norm_epsilon', { min: 0, default: 1e-5 }),
     activation: readActivation(config, 'activation_function', 'gelu_new'),

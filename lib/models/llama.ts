@@ -9,7 +9,7 @@ import { linear } from '../ops/linear.js';
 import { rope } from '../ops/rope.js';
 import type { ConfigReader } from '../weights/config.js';
 import type { TextConfig, TextFamily } from './family.js';
-import { readActivation, readLayerWindows, readRope } from './llama_config.js';
+import { expectMultiple, readActivation, readLayerWindows, readRope } from './llama_config.js';
 
 /** A Llama-like decoder: RMS norms, rotary positions, grouped-query attention, gated MLP. */
 export interface LlamaConfig extends TextConfig {
@@ -77,14 +77,18 @@ function head(s: Scope, c: LlamaConfig, hidden: Value): Value {
 function readShared(config: ConfigReader): Omit<LlamaConfig, 'windows' | 'qkvBias' | 'outputBias' | 'mlpBias' | 'qkNorm'> {
   const dim = config.num('hidden_size', { integer: true, min: 1 });
   const heads = config.num('num_attention_heads', { integer: true, min: 1 });
-  const headDim = config.num('head_dim', { integer: true, min: 1, default: Math.floor(dim / heads) });
+  if (!config.has('head_dim')) expectMultiple(config, 'hidden_size', dim, heads, 'num_attention_heads');
+  const headDim = config.num('head_dim', { integer: true, min: 1, default: dim / heads });
+  expectMultiple(config, 'head_dim', headDim, 2); // rotary positions turn pairs
+  const kvHeads = config.num('num_key_value_heads', { integer: true, min: 1, default: heads });
+  expectMultiple(config, 'num_attention_heads', heads, kvHeads, 'num_key_value_heads');
+  config.only('partial_rotary_factor', 1);
   const contextLength = config.num('max_position_embeddings', { integer: true, min: 1, default: 2048 });
   const { rope, unbounded } = readRope(config, headDim, contextLength);
   return {
     vocabSize: config.num('vocab_size', { integer: true, min: 1 }),
-    contextLength, unbounded, dim, heads, headDim,
+    contextLength, unbounded, dim, heads, kvHeads, headDim,
     layers: config.num('num_hidden_layers', { integer: true, min: 0 }),
-    kvHeads: config.num('num_key_value_heads', { integer: true, min: 1, default: heads }),
     mlpDim: config.num('intermediate_size', { integer: true, min: 1 }),
     eps: config.num('rms_norm_eps', { min: 0, default: 1e-6 }),
     activation: readActivation(config, 'hidden_act', 'silu'),

@@ -1,11 +1,12 @@
-import { UnsupportedError } from '../errors.js';
+import { ModelFormatError, UnsupportedError } from '../errors.js';
 import type { RopeConfig, RopeScaling } from '../nn/rope_frequencies.js';
 import type { Activation } from '../ops/activation.js';
 import type { ConfigReader } from '../weights/config.js';
 
 /** Hugging Face's names of activations. */
 const activationNames: Readonly<Record<string, Activation>> = {
-  silu: 'silu', swish: 'silu', gelu: 'gelu', gelu_new: 'gelu_tanh', gelu_fast: 'gelu_tanh', gelu_pytorch_tanh: 'gelu_tanh',
+  silu: 'silu', swish: 'silu', gelu: 'gelu', gelu_python: 'gelu', gelu_new: 'gelu_tanh', gelu_fast: 'gelu_tanh',
+  gelu_pytorch_tanh: 'gelu_tanh', gelu_accurate: 'gelu_tanh',
   quick_gelu: 'quick_gelu', relu: 'relu', tanh: 'tanh', sigmoid: 'sigmoid', linear: 'none',
 };
 
@@ -15,6 +16,13 @@ export function readActivation(config: ConfigReader, key: string, fallback: stri
   const known = Object.hasOwn(activationNames, name) ? activationNames[name] : undefined;
   if (!known) throw new UnsupportedError(`config.json: ${key} "${name}" is not supported; known: ${Object.keys(activationNames).join(', ')}`);
   return known;
+}
+
+/** Throws ModelFormatError unless `value` of the field `key` is a multiple of `unit`, which may be the value of another field. */
+export function expectMultiple(config: ConfigReader, key: string, value: number, unit: number, unitKey?: string): void {
+  if (value % unit === 0) return;
+  const wanted = unitKey === undefined ? String(unit) : `${unitKey} ${unit}`;
+  throw new ModelFormatError(`${config.where}: expected ${key} to be a multiple of ${wanted}, got ${value}`);
 }
 
 /** `rope_theta` and `rope_scaling` (or `rope_parameters`, their newer form). Unbounded: dynamic scaling follows any length. */
@@ -66,10 +74,19 @@ function readYarn(s: ConfigReader, originalContext: number): RopeScaling {
 export function readLayerWindows(config: ConfigReader, layers: number): number[] {
   const used = config.bool('use_sliding_window', { default: false });
   const window = config.num('sliding_window', { integer: true, min: 1, default: 0 });
-  const from = config.num('max_window_layers', { integer: true, min: 0, default: layers });
-  const types = config.strings('layer_types');
+  const from = config.num('max_window_layers', { integer: true, min: 0, default: 28 });
+  const types = readLayerTypes(config, layers);
   return Array.from({ length: layers }, (_, i) => {
     const slides = types ? types[i] === 'sliding_attention' : i >= from;
     return used && slides ? window : 0;
   });
+}
+
+function readLayerTypes(config: ConfigReader, layers: number): readonly string[] | undefined {
+  const types = config.strings('layer_types');
+  if (types && types.length !== layers)
+    throw new ModelFormatError(`${config.where}: expected layer_types of ${layers} layers, got ${types.length}`);
+  const strange = types?.find((type) => type !== 'full_attention' && type !== 'sliding_attention');
+  if (strange === undefined) return types;
+  throw new UnsupportedError(`${config.where}: layer_types "${strange}" is not supported; known: full_attention, sliding_attention`);
 }

@@ -26,6 +26,7 @@ const fusedLinearOp = defineOp({
     if (combine !== 'concat' && widths.length !== (combine === 'gate' ? 2 : 1)) {
       throw new ShapeError(`fused_linear: "${combine}" does not take ${widths.length} weights`);
     }
+    if ([w1, w2].some((w) => w && w.dtype !== w0.dtype)) throw new ShapeError('fused_linear: expected weights of one type');
     const n = combine === 'concat' ? widths.reduce((a, b) => a + b, 0) : (widths[0] as number);
     const shape = [...x.shape.slice(0, -1), n];
     if (residual) expectShape('fused_linear', 'residual', residual, shape);

@@ -20,6 +20,7 @@ function gate(m: Matcher, node: Node): Fusion | undefined {
     const first = m.soleProducer(act?.inputs.x, 'linear');
     const second = m.soleProducer(b, 'linear');
     if (!act || !first || first.inputs.x !== second?.inputs.x) continue;
+    if (first.inputs.w?.dtype !== second?.inputs.w?.dtype) continue;
     return {
       inputs: {
         x: first.inputs.x as Value, w0: first.inputs.w as Value, w1: second?.inputs.w, b0: first.inputs.bias, b1: second?.inputs.bias,

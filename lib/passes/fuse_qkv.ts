@@ -43,7 +43,8 @@ function sliced(m: Matcher, branches: readonly Branch[]): Value | undefined {
 function joined(m: Matcher, r: Rewriter, branches: readonly Branch[]): Value | undefined {
   const linears = branches.map((b) => m.producer(b.projection, 'linear'));
   const [q, k, v] = linears;
-  if (!q || !k || !v || linears.some((l) => l?.inputs.x !== q.inputs.x)) return undefined;
+  const alike = (l: Node | undefined): boolean => l?.inputs.x === q?.inputs.x && l?.inputs.w?.dtype === q?.inputs.w?.dtype;
+  if (!q || !k || !v || !linears.every(alike)) return undefined;
   const get = (value: Value | undefined): Value | undefined => value && r.get(value);
   return fusedLinear({
     x: r.get(q.inputs.x as Value), w0: r.get(q.inputs.w as Value), w1: get(k.inputs.w), w2: get(v.inputs.w),

@@ -50,7 +50,7 @@ function ownership(graph: Graph, calls: readonly KernelCall[]) {
   const outputs = [...graph.outputs].map(([name, value]) => ({ name, value, root: rootOf(value) }));
   const external = new Set(outputs.map((o) => o.root));
   if (external.size !== outputs.length || outputs.some((o) => o.root.kind !== 'node')) {
-    throw new ShapeError('plan: every graph output must be computed by a node, into memory of its own');
+    throw new ShapeError('plan: expected every graph output in memory of its own, got a state, a leaf or one twice');
   }
   const owned = lifetimes(calls, rootOf).filter(({ value }) => value.kind === 'node' && !external.has(value));
   return { rootOf, outputs, owned };

@@ -1,13 +1,22 @@
 import path from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { LoadOptions } from '../../lib/generate/load_text_model.js';
-import { loadTextModel } from '../../lib/index.js';
 import type { GenerateOptions, TextModel } from '../../lib/index.js';
+import { loadTextModel } from '../../lib/index.js';
 import type { Tensor } from '../../lib/tensor.js';
 import { availableIsas, hiddenStates } from '../../lib/testing.js';
 import { type Golden, type GoldenTensor, goldenRoot, hasGolden, readGolden } from '../golden.js';
 
-const cases = ['gpt2', 'llama_bf16', 'llama_gqa', 'llama_rope_llama3', 'llama_sharded', 'mistral_sliding', 'qwen2', 'qwen3'];
+const cases = [
+  'gpt2',
+  'llama_bf16',
+  'llama_gqa',
+  'llama_rope_llama3',
+  'llama_sharded',
+  'mistral_sliding',
+  'qwen2',
+  'qwen3',
+];
 
 interface CaseJson {
   readonly tensors: Readonly<Record<string, { readonly suggest_atol?: number }>>;
@@ -15,7 +24,11 @@ interface CaseJson {
 }
 
 /** Where a case is run: the living definition, and every instruction set of this machine. */
-const places: readonly { readonly name: string; readonly device: 'reference' | 'cpu'; readonly isa?: string }[] = [
+const places: readonly {
+  readonly name: string;
+  readonly device: 'reference' | 'cpu';
+  readonly isa?: string;
+}[] = [
   { name: 'reference', device: 'reference' },
   ...availableIsas().map((isa) => ({ name: `cpu ${isa}`, device: 'cpu' as const, isa })),
 ];
@@ -26,9 +39,17 @@ afterEach(() => {
   else process.env.TRIGA_ISA = savedIsa;
 });
 
-async function load(name: string, place: (typeof places)[number], options: LoadOptions = {}): Promise<TextModel> {
+async function load(
+  name: string,
+  place: (typeof places)[number],
+  options: LoadOptions = {},
+): Promise<TextModel> {
   if (place.isa) process.env.TRIGA_ISA = place.isa;
-  return await loadTextModel(path.join(goldenRoot, name), { device: place.device, weights: 'f32', ...options });
+  return await loadTextModel(path.join(goldenRoot, name), {
+    device: place.device,
+    weights: 'f32',
+    ...options,
+  });
 }
 
 const row = (t: GoldenTensor, i: number): number[] => {
@@ -48,8 +69,9 @@ function maxDifference(got: ArrayLike<number>, want: ArrayLike<number>): number 
 
 /** Hugging Face's arguments of a run as our options. */
 function optionsOf(run: Readonly<Record<string, unknown>>): GenerateOptions {
-  const camel = Object.entries(run).filter(([key]) => key !== 'pad_token_id').map(([key, value]) => (
-    [key.replace(/_([a-z])/g, (_, c: string) => c.toUpperCase()), value]));
+  const camel = Object.entries(run)
+    .filter(([key]) => key !== 'pad_token_id')
+    .map(([key, value]) => [key.replace(/_([a-z])/g, (_, c: string) => c.toUpperCase()), value]);
   return Object.fromEntries(camel) as GenerateOptions;
 }
 
@@ -62,7 +84,9 @@ async function checkLogits(model: TextModel, { tensors, json }: Golden<CaseJson>
   const states = await hiddenStates(model, ids);
   states.forEach((state: Tensor, i) => {
     const name = `prompt/hidden_states.${i}`;
-    expect(maxDifference(state.data, (tensors[name] as GoldenTensor).data), name).toBeLessThan(Number(json.tensors[name]?.suggest_atol));
+    expect(maxDifference(state.data, (tensors[name] as GoldenTensor).data), name).toBeLessThan(
+      Number(json.tensors[name]?.suggest_atol),
+    );
   });
   expect(tensors[`prompt/hidden_states.${states.length}`]).toBeUndefined();
 }
@@ -103,7 +127,10 @@ async function checkBatch(model: TextModel, { tensors }: Golden<CaseJson>): Prom
   const ids = tensors['batch/input_ids'] as GoldenTensor;
   const mask = tensors['batch/attention_mask'] as GoldenTensor;
   const want = tensors['batch/greedy_sequences'] as GoldenTensor;
-  const padding = Array.from({ length: ids.shape[0] as number }, (_, b) => row(mask, b).filter((m) => m === 0).length);
+  const padding = Array.from(
+    { length: ids.shape[0] as number },
+    (_, b) => row(mask, b).filter((m) => m === 0).length,
+  );
   const prompts = padding.map((pad, b) => row(ids, b).slice(pad));
   const results = await Promise.all(prompts.map((p) => model.generate(p, { maxNewTokens: 12 })));
   results.forEach(({ tokens }, b) => {
@@ -114,7 +141,9 @@ async function checkBatch(model: TextModel, { tensors }: Golden<CaseJson>): Prom
   for (const [b, prompt] of prompts.entries()) {
     const got = await model.logits(prompt);
     const width = (ids.shape[1] as number) * (logits.shape[2] as number);
-    expect(maxDifference(got.data, logits.data.subarray((b + 1) * width - got.data.length, (b + 1) * width))).toBeLessThan(1e-4);
+    expect(
+      maxDifference(got.data, logits.data.subarray((b + 1) * width - got.data.length, (b + 1) * width)),
+    ).toBeLessThan(1e-4);
   }
 }
 
@@ -125,8 +154,10 @@ describe.skipIf(!hasGolden('gpt2')).each(places)('goldens on $name', (place) => 
     expect(model.info.ignoredFields).toEqual([]);
     await checkLogits(model, golden);
     await checkStepLogits(model, golden);
-    for (const run of ['greedy', 'eos_stop', 'penalty']) if (golden.tensors[`${run}/sequences`]) await checkRun(model, golden, run);
-    for (const run of ['beam', 'beam_eos']) if (golden.tensors[`${run}/sequences`]) await checkBeams(model, golden, run);
+    for (const run of ['greedy', 'eos_stop', 'penalty'])
+      if (golden.tensors[`${run}/sequences`]) await checkRun(model, golden, run);
+    for (const run of ['beam', 'beam_eos'])
+      if (golden.tensors[`${run}/sequences`]) await checkBeams(model, golden, run);
     if (golden.tensors['batch/input_ids']) await checkBatch(model, golden);
   });
 
@@ -135,7 +166,9 @@ describe.skipIf(!hasGolden('gpt2')).each(places)('goldens on $name', (place) => 
     await using f32 = await load('llama_bf16', place);
     await using bf16 = await load('llama_bf16', place, { weights: 'stored' });
     expect(bf16.info.weights).toBe('bf16');
-    const [want, got] = [await f32.logits(ids), await bf16.logits(ids)].map((t) => t.data as Float32Array) as [Float32Array, Float32Array];
+    const [want, got] = [await f32.logits(ids), await bf16.logits(ids)].map(
+      (t) => t.data as Float32Array,
+    ) as [Float32Array, Float32Array];
     const norm = (x: Float32Array): number => Math.sqrt(x.reduce((sum, v) => sum + v * v, 0));
     expect(norm(got.map((v, i) => v - (want[i] as number))) / norm(want)).toBeLessThan(1e-2);
   });

@@ -19,7 +19,7 @@ export interface Choice {
 }
 
 /** Index of the first greatest element; NaN never wins; −1 if all are NaN. */
-export function argmax(scores: Float64Array): number {
+function argmax(scores: Float64Array): number {
   let best = -1;
   scores.forEach((s, id) => {
     if (!Number.isNaN(s) && (best < 0 || s > (scores[best] as number))) best = id;

@@ -12,7 +12,7 @@ const ban = (scores: Float64Array, id: number): void => {
 };
 
 /** s · penalty where s < 0, else s / penalty, for every id that occurs, once. Keskar et al. 2019 (CTRL). */
-export function penalizeRepetition(scores: Float64Array, history: Ids, penalty: number): void {
+function penalizeRepetition(scores: Float64Array, history: Ids, penalty: number): void {
   for (const id of new Set(Array.from(history))) {
     const s = scores[id];
     if (s !== undefined) scores[id] = s < 0 ? s * penalty : s / penalty;
@@ -20,7 +20,7 @@ export function penalizeRepetition(scores: Float64Array, history: Ids, penalty: 
 }
 
 /** s − (presence + frequency · n) for every id that was generated n > 0 times: OpenAI's penalties. */
-export function penalizeCounts(
+function penalizeCounts(
   scores: Float64Array,
   generated: Ids,
   presence: number,
@@ -41,7 +41,7 @@ function endsWith(b: Ids, a: Ids, from: number, n: number): boolean {
 }
 
 /** Bans every id that would end an n-gram of `source` after the last ids of `history`. */
-export function banRepeatedNgrams(scores: Float64Array, source: Ids, history: Ids, n: number): void {
+function banRepeatedNgrams(scores: Float64Array, source: Ids, history: Ids, n: number): void {
   if (history.length + 1 < n) return;
   for (let i = 0; i + n <= source.length; i++) {
     if (endsWith(history, source, i, n - 1)) ban(scores, source[i + n - 1] as number);
@@ -49,7 +49,7 @@ export function banRepeatedNgrams(scores: Float64Array, source: Ids, history: Id
 }
 
 /** Bans the last id of a word whose other ids end the history. A word longer than the history is passed over, as in v4.44. */
-export function banWords(scores: Float64Array, words: readonly Ids[], history: Ids): void {
+function banWords(scores: Float64Array, words: readonly Ids[], history: Ids): void {
   for (const word of words) {
     const last = word.length - 1;
     if (last > 0 && word.length > history.length) continue;
@@ -58,7 +58,7 @@ export function banWords(scores: Float64Array, words: readonly Ids[], history: I
 }
 
 /** Leaves the forced ids alone, all with score 0. */
-export function force(scores: Float64Array, ids: Ids): void {
+function force(scores: Float64Array, ids: Ids): void {
   scores.fill(Number.NEGATIVE_INFINITY);
   each(ids, (id) => {
     if (id >= 0 && id < scores.length) scores[id] = 0;
@@ -66,7 +66,7 @@ export function force(scores: Float64Array, ids: Ids): void {
 }
 
 /** Bans the ids whose bit is 0. */
-export function allowOnly(scores: Float64Array, mask: Ids): void {
+function allowOnly(scores: Float64Array, mask: Ids): void {
   for (let id = 0; id < scores.length; id++) {
     if ((((mask[id >> 5] as number) >> (id & 31)) & 1) === 0) ban(scores, id);
   }

@@ -29,7 +29,7 @@ export function weightsOf(scores: Float64Array): Float64Array {
 }
 
 /** Keeps the k greatest, and all that equal the k-th. */
-export function keepTopK(scores: Float64Array, k: number): void {
+function keepTopK(scores: Float64Array, k: number): void {
   if (k >= scores.length) return;
   const limit = scores.slice().sort()[scores.length - k] as number;
   scores.forEach((s, id) => {
@@ -38,7 +38,7 @@ export function keepTopK(scores: Float64Array, k: number): void {
 }
 
 /** Keeps the most probable until they hold the mass p, at least one. Of equals the greater id goes first, as there. */
-export function keepTopP(scores: Float64Array, p: number): void {
+function keepTopP(scores: Float64Array, p: number): void {
   const weights = weightsOf(scores);
   const mass = p * weights.reduce((sum, w) => sum + w, 0);
   const order = kept(scores).sort((a, b) => (scores[b] as number) - (scores[a] as number) || b - a);
@@ -50,14 +50,14 @@ export function keepTopP(scores: Float64Array, p: number): void {
 }
 
 /** Keeps what is at least p times as probable as the most probable. */
-export function keepMinP(scores: Float64Array, p: number): void {
+function keepMinP(scores: Float64Array, p: number): void {
   weightsOf(scores).forEach((w, id) => {
     if (w < p) drop(scores, id);
   });
 }
 
 /** Keeps those whose information is nearest to the entropy, until they hold the mass p. Meister et al. 2022. */
-export function keepTypical(scores: Float64Array, p: number): void {
+function keepTypical(scores: Float64Array, p: number): void {
   const weights = weightsOf(scores);
   const max = greatest(scores);
   const ids = kept(scores);
