@@ -3,7 +3,16 @@ export type DType = 'f64' | 'f32' | 'f16' | 'bf16' | 'i64' | 'i32' | 'i16' | 'i8
 
 /** Bytes of one element. */
 export const dtypeBytes: Readonly<Record<DType, number>> = {
-  f64: 8, f32: 4, f16: 2, bf16: 2, i64: 8, i32: 4, i16: 2, i8: 1, u8: 1, bool: 1,
+  f64: 8,
+  f32: 4,
+  f16: 2,
+  bf16: 2,
+  i64: 8,
+  i32: 4,
+  i16: 2,
+  i8: 1,
+  u8: 1,
+  bool: 1,
 };
 
 /** Whether values of this type are real numbers that a linear layer can take as weights. */
@@ -30,7 +39,7 @@ export function bf16ToNumber(bits: number): number {
 }
 
 /** Bits of the bfloat16 nearest to x: ties to even, NaN stays NaN. */
-export function numberToBf16(x: number): number {
+function numberToBf16(x: number): number {
   f32Scratch[0] = x;
   const u = u32Scratch[0] as number;
   if ((u & 0x7fffffff) > 0x7f800000) return (u >>> 16) | 0x40;

@@ -20,4 +20,5 @@ export type {
 } from './generate/result.js';
 export type { ModelInfo, Prompt, TextModel } from './generate/text_model.js';
 export type { Tensor } from './tensor.js';
-export type { ChatMessage, Tokenizer } from './tokenizers/tokenizer.js';
+export type { ChatMessage } from './tokenizers/chat_template.js';
+export type { Tokenizer } from './tokenizers/tokenizer.js';

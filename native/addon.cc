@@ -240,7 +240,11 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
   template <class Start>
   Napi::Value Submit(Napi::Env env, std::vector<Napi::Reference<Napi::Value>> kept, Start&& start) {
     Napi::Promise promise(env, nullptr);
-    start(Environment::Of(env).Expect(env, std::move(kept), &promise));
+    try {
+      start(Environment::Of(env).Expect(env, std::move(kept), &promise));
+    } catch (const std::exception&) {
+      // The completion was dropped, and has rejected the promise.
+    }
     return promise;
   }
 

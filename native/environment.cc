@@ -19,7 +19,7 @@ class PromiseCompletion final : public Completion {
 
   // A job that never came to its end still settles its promise.
   ~PromiseCompletion() override {
-    if (settlement_) Done("INTERNAL", "the engine dropped a job");
+    if (settlement_) Done("OUT_OF_MEMORY", "the engine could not start a job: the system lacks threads or memory");
   }
 
   void Done(const char* code, const std::string& message) override {
@@ -98,8 +98,12 @@ void Environment::Drain(Napi::Env env) {
       finished_.pop_front();
     }
     if (--expected_ == 0) napi_unref_threadsafe_function(env, notify_);
-    if (s->code) s->deferred.Reject(MakeError(env, s->code, s->message));
-    else s->deferred.Resolve(env.Undefined());
+    try {
+      if (s->code) s->deferred.Reject(MakeError(env, s->code, s->message));
+      else s->deferred.Resolve(env.Undefined());
+    } catch (const Napi::Error&) {
+      // A worker that is being terminated runs no JavaScript any more: nobody hears of this promise.
+    }
   }
 }
 

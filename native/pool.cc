@@ -8,7 +8,10 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <system_error>
 #include <utility>
+
+#include "native/error.h"
 #ifdef __linux__
 #include <pthread.h>
 #include <sched.h>
@@ -128,7 +131,12 @@ void Pool::Submit(std::shared_ptr<Job> job, int threads) {
 
 void Pool::StartThreads(int count) {
   for (int i = started_.load(); i < count; ++i) {
-    (i == 0 ? std::thread([this] { Lead(); }) : std::thread([this, i] { Work(i); })).detach();
+    try {
+      (i == 0 ? std::thread([this] { Lead(); }) : std::thread([this, i] { Work(i); })).detach();
+    } catch (const std::system_error& e) {
+      if (i > 0) return;  // fewer do as well
+      throw EngineError(ErrorCode::kOutOfMemory, std::string("cannot start a thread: ") + e.what());
+    }
     started_.store(i + 1);
   }
 }

@@ -17,6 +17,11 @@ class SessionJob : public Job {
     session_->cancelled_.store(false, std::memory_order_relaxed);
   }
 
+  // A job that could not be queued lets the session go too.
+  ~SessionJob() override {
+    if (session_) session_->busy_.store(false, std::memory_order_release);
+  }
+
   bool Step() final {
     try {
       if (session_->cancelled_.load(std::memory_order_relaxed)) throw EngineError(ErrorCode::kAborted, "The operation was aborted");

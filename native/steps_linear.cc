@@ -1,4 +1,5 @@
 // Steps with weights in panels: linears, matrix products, embeddings.
+#include <algorithm>
 #include <cstring>
 #include <string>
 
@@ -14,7 +15,6 @@ struct LinearStep {
   const float* bias;
   Activation activation;
 
-  // bf16 activations go to scratch memory behind the arena's own values: a value of the plan holds them.
   LinearArgs Args(const RunContext& c, const void* input, int64_t input_stride) const {
     LinearArgs a{};
     a.x = input;
@@ -35,7 +35,7 @@ struct LinearStep {
 
 }  // namespace
 
-// Inputs x, weight, bias?, residual?, rounded? (bf16 room [rows, even k] that the lowering adds for the bf16 dot product).
+// Inputs x, weight, bias?, residual?; outputs y and, for the bf16 dot product, room for x rounded to bf16 [rows, even k].
 Step LoadLinear(const StepLoader& l) {
   LinearStep s{};
   s.x = l.In(0, DType::kF32);
@@ -78,14 +78,16 @@ Step LoadLinear(const StepLoader& l) {
           [s, kernel, even](const RunContext& c) { return ScratchOf(kernel, s.Args(c, nullptr, even)); }};
 }
 
-// Inputs a [..., m, k], b [..., k, n]; attributes: for each batch axis, 1 where a (then b) steps along it, else 0. Panels of b are
-// packed for each product into the plan's second output.
+// Inputs a [..., m, k], b [..., k, n]; outputs y and room for the panels of b, which are packed for each product.
 Step LoadMatmul(const StepLoader& l) {
   const int32_t a = l.In(0, DType::kF32), b = l.In(1, DType::kF32), y = l.Out(0, DType::kF32), room = l.Out(1, DType::kF32);
   const size_t rank = l.Rank(y);
   l.Expect(rank >= 2 && l.Rank(a) == rank && l.Rank(b) == rank, "operands of one rank");
   l.Expect(l.DimOf(a, rank - 1) == l.DimOf(b, rank - 2), "a as wide as b is high");
   l.Expect(l.DimOf(y, rank - 2) == l.DimOf(a, rank - 2) && l.DimOf(y, rank - 1) == l.DimOf(b, rank - 1), "y of a's rows and b's columns");
+  l.Expect(l.Rank(room) == 3 && l.Fixed(room, 0) == (l.Fixed(b, rank - 1) + kPanel - 1) / kPanel && l.DimOf(room, 1) == l.DimOf(b, rank - 2) &&
+               l.Fixed(room, 2) == kPanel,
+           "room for the panels of b");
   for (size_t i = 0; i + 2 < rank; ++i) {
     const Dim one{1, -1};
     l.Expect((l.DimOf(a, i) == l.DimOf(y, i) || l.DimOf(a, i) == one) && (l.DimOf(b, i) == l.DimOf(y, i) || l.DimOf(b, i) == one),

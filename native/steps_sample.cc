@@ -1,6 +1,4 @@
 // The step that chooses tokens: one tile a row.
-#include <string>
-
 #include "native/error.h"
 #include "native/plan.h"
 #include "native/sampler.h"
@@ -24,7 +22,7 @@ Step LoadSample(const StepLoader& l) {
                       c.Count(lists), vocab};
   };
   l.CheckNumbers(l.Key("sample", {floats, ints, lists}), {floats, ints, lists}, [=](const RunContext& c) {
-    if (const char* wrong = CheckSampleArgs(args(c))) throw EngineError(ErrorCode::kInternal, std::string("sample: ") + wrong);
+    if (const char* wrong = CheckSampleArgs(args(c))) throw EngineError(ErrorCode::kInternal, wrong);
   });
   return {"",
           [=](const RunContext& c) {

@@ -1,8 +1,10 @@
-// Prints what each kernel of a level reaches on this machine, in GFLOP/s or GB/s (of the bytes that must move), and as a
-// share of the peak measured in the same run: FMA, bf16 dot product, plain read of memory. Best of the runs of about a second each: other
-// work on the machine then disturbs least, and it disturbs the peaks alike.
-// node scripts/build_native_tests.mjs --bench, or build/native-tests/bench_kernels [isa] [threads] [cpu]; with `cpu` the
-// time is what the threads spent on their processors: for machines that others use too (imbalance does not show then).
+// Prints what each kernel of a level reaches on this machine, in GFLOP/s or GB/s (of the bytes that
+// must move), and as a share of the peak measured in the same run: FMA, bf16 dot product, plain
+// read of memory. Best of the runs of about a second each: other work on the machine then disturbs
+// least, and it disturbs the peaks alike.
+// node scripts/build_native_tests.mjs --bench, or build/native-tests/bench_kernels [isa] [threads]
+// [cpu]; with `cpu` the time is what the threads spent on their processors: for machines that
+// others use too (imbalance does not show then).
 #include <sys/mman.h>
 #include <time.h>
 
@@ -124,7 +126,8 @@ void RunAll(const Kernel<Args>& kernel, const Args& args) {
 
 void Report(const std::string& what, double amount, double seconds, double peak, const char* unit) {
   const double rate = amount / seconds / 1e9;
-  std::printf("  %-44s %9.1f %-8s %5.1f%%  %10.1f us\n", what.c_str(), rate, unit, 100 * rate / peak, seconds * 1e6);
+  std::printf("  %-44s %9.1f %-8s %5.1f%%  %10.1f us\n", what.c_str(), rate, unit,
+              100 * rate / peak, seconds * 1e6);
   std::fflush(stdout);
 }
 
@@ -203,7 +206,8 @@ int main(int argc, char** argv) {
   const CpuKernels* kernels = SelectKernels(argc > 1 ? argv[1] : nullptr);
   if (!kernels) return std::printf("no such level here: %s\n", argv[1]), 1;
   const CpuKernels& k = *kernels;
-  Team workers(argc > 2 ? std::atoi(argv[2]) : static_cast<int>(std::min(64u, std::thread::hardware_concurrency())));
+  Team workers(argc > 2 ? std::atoi(argv[2])
+                        : static_cast<int>(std::min(64u, std::thread::hardware_concurrency())));
   team = &workers;
   cpu_time = argc > 3 && std::strcmp(argv[3], "cpu") == 0;
   for (int i = 0; i < workers.size(); ++i) scratch[i] = Memory<char>(4 << 20);
@@ -219,17 +223,19 @@ int main(int argc, char** argv) {
     const double t = Best([&] { workers.Run([&](int) { flops = f(n); }); });
     return flops * workers.size() / t / 1e9;
   };
-  if (std::strcmp(k.isa, "scalar") != 0 || SelectKernels("avx2")) fma = peak(wide ? FmaPeak512 : FmaPeak256);
+  if (std::strcmp(k.isa, "scalar") != 0 || SelectKernels("avx2"))
+    fma = peak(wide ? FmaPeak512 : FmaPeak256);
   if (k.linear_bf16_dot.run) dot = peak(DotPeak512);
 #endif
   const double read = static_cast<double>(big_bytes) / 1e9 / Best([&] {
-    workers.Run([&](int i) {
-      const size_t part = big_bytes / static_cast<size_t>(workers.size());
-      sink = ReadBytes(big + part * static_cast<size_t>(i), part);
-    });
-  });
-  std::printf("%s, %d threads: f32 FMA %.0f GFLOP/s, bf16 dot product %.0f GFLOP/s, read %.1f GB/s\n", k.isa, workers.size(),
-              fma, k.linear_bf16_dot.run ? dot : 0.0, read);
+                        workers.Run([&](int i) {
+                          const size_t part = big_bytes / static_cast<size_t>(workers.size());
+                          sink = ReadBytes(big + part * static_cast<size_t>(i), part);
+                        });
+                      });
+  std::printf(
+      "%s, %d threads: f32 FMA %.0f GFLOP/s, bf16 dot product %.0f GFLOP/s, read %.1f GB/s\n",
+      k.isa, workers.size(), fma, k.linear_bf16_dot.run ? dot : 0.0, read);
 
   struct Weights {
     const char* name;
@@ -237,7 +243,9 @@ int main(int argc, char** argv) {
     size_t bytes;
     bool half_x;
   };
-  vector<Weights> types = {{"f32", k.linear_f32, 4, false}, {"f16", k.linear_f16, 2, false}, {"bf16", k.linear_bf16, 2, false}};
+  vector<Weights> types = {{"f32", k.linear_f32, 4, false},
+                           {"f16", k.linear_f16, 2, false},
+                           {"bf16", k.linear_bf16, 2, false}};
   if (k.linear_bf16_dot.run) types.push_back({"bf16 dot", k.linear_bf16_dot, 2, true});
   const int64_t N = 5632, K = 2048, M = 512;
   float* x = Memory<float>(static_cast<size_t>(M * K), 0.01f);
@@ -255,40 +263,49 @@ int main(int argc, char** argv) {
       });
       const std::string name = std::string("linear ") + w.name + " M=" + std::to_string(rows);
       if (rows <= 16) Report(name + " (weights)", static_cast<double>(bytes), t, read, "GB/s");
-      if (rows >= 8) Report(name, 2.0 * static_cast<double>(rows * N * K), t, w.half_x ? dot : fma, "GFLOP/s");
+      if (rows >= 8)
+        Report(name, 2.0 * static_cast<double>(rows * N * K), t, w.half_x ? dot : fma, "GFLOP/s");
     }
   }
   {
     LinearArgs a{};
-    a.x = x, a.y = y, a.rows = M, a.n = N / 2, a.k = K, a.x_stride = K, a.y_stride = N / 2, a.gated = 1, a.panels = big;
+    a.x = x, a.y = y, a.rows = M, a.n = N / 2, a.k = K, a.x_stride = K, a.y_stride = N / 2,
+    a.gated = 1, a.panels = big;
     a.activation = Activation::kSilu;
-    Report("linear f32 M=512 silu, gated", 2.0 * static_cast<double>(M * N * K), Best([&] { RunAll(k.linear_f32, a); }), fma, "GFLOP/s");
+    Report("linear f32 M=512 silu, gated", 2.0 * static_cast<double>(M * N * K),
+           Best([&] { RunAll(k.linear_f32, a); }), fma, "GFLOP/s");
   }
-  for (const auto& [from, to, name] : {std::tuple{WeightType::kBF16, WeightType::kBF16, "pack bf16"},
-                                       std::tuple{WeightType::kF16, WeightType::kF16, "pack f16"},
-                                       std::tuple{WeightType::kF32, WeightType::kF32, "pack f32"},
-                                       std::tuple{WeightType::kF32, WeightType::kBF16, "pack f32 to bf16"}}) {
+  for (const auto& [from, to, name] :
+       {std::tuple{WeightType::kBF16, WeightType::kBF16, "pack bf16"},
+        std::tuple{WeightType::kF16, WeightType::kF16, "pack f16"},
+        std::tuple{WeightType::kF32, WeightType::kF32, "pack f32"},
+        std::tuple{WeightType::kF32, WeightType::kBF16, "pack f32 to bf16"}}) {
     for (int transposed = 0; transposed < 2; ++transposed) {
       const int64_t n = 16384, kk = 4096;
       const size_t in = from == WeightType::kF32 ? 4 : 2, out = to == WeightType::kF32 ? 4 : 2;
       const PackArgs a{big, big + (size_t{384} << 20), n, kk, 0, from, to, transposed, 0};
       const double t = Best([&] { RunAll(k.pack, a); });
-      Report(std::string(name) + (transposed ? " transposed" : "") + " (in + out)", static_cast<double>(n * kk) * static_cast<double>(in + out), t, read, "GB/s");
+      Report(std::string(name) + (transposed ? " transposed" : "") + " (in + out)",
+             static_cast<double>(n * kk) * static_cast<double>(in + out), t, read, "GB/s");
     }
   }
   {
     vector<int32_t> ids(512);
     for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int32_t>(i * 7919 % 32000);
     const EmbeddingArgs a{big, ids.data(), y, 512, 2048, WeightType::kBF16};
-    Report("embedding bf16 512 x 2048 (out)", 512.0 * 2048 * 4, Best([&] { RunAll(k.embedding, a); }), read, "GB/s");
+    Report("embedding bf16 512 x 2048 (out)", 512.0 * 2048 * 4,
+           Best([&] { RunAll(k.embedding, a); }), read, "GB/s");
   }
   {
     const NormArgs a{x, x, x, y, M, K, K, K, 1e-5f};
-    Report("rms_norm 512 x 2048 (in + out)", 8.0 * static_cast<double>(M * K), Best([&] { RunAll(k.rms_norm, a); }), read, "GB/s");
-    Report("layer_norm 512 x 2048 (in + out)", 8.0 * static_cast<double>(M * K), Best([&] { RunAll(k.layer_norm, a); }), read, "GB/s");
+    Report("rms_norm 512 x 2048 (in + out)", 8.0 * static_cast<double>(M * K),
+           Best([&] { RunAll(k.rms_norm, a); }), read, "GB/s");
+    Report("layer_norm 512 x 2048 (in + out)", 8.0 * static_cast<double>(M * K),
+           Best([&] { RunAll(k.layer_norm, a); }), read, "GB/s");
     uint16_t* h = reinterpret_cast<uint16_t*>(y);
     const ToBF16Args b{x, h, M, K, K, K};
-    Report("to_bf16 512 x 2048 (in + out)", 6.0 * static_cast<double>(M * K), Best([&] { RunAll(k.to_bf16, b); }), read, "GB/s");
+    Report("to_bf16 512 x 2048 (in + out)", 6.0 * static_cast<double>(M * K),
+           Best([&] { RunAll(k.to_bf16, b); }), read, "GB/s");
   }
   {
     const int64_t heads = 32, kv = 4, dim = 64, blocks = 2048;
@@ -297,19 +314,40 @@ int main(int argc, char** argv) {
     float* vc = Memory<float>(cache, 0.5f);
     float* q = Memory<float>(static_cast<size_t>(512 * heads * dim), 0.1f);
     vector<int32_t> positions(512), slots(512);
-    for (int32_t i = 0; i < 512; ++i) positions[static_cast<size_t>(i)] = slots[static_cast<size_t>(i)] = i;
+    for (int32_t i = 0; i < 512; ++i)
+      positions[static_cast<size_t>(i)] = slots[static_cast<size_t>(i)] = i;
     vector<float> freq(32, 0.5f);
     float* cos = Memory<float>(512 * 32, 1.0f);
     float* sin = Memory<float>(512 * 32);
     const RopeTableArgs table{positions.data(), nullptr, freq.data(), cos, sin, 512, 32, 1.0f};
-    Report("rope_table 512 x 32 (out)", 512.0 * 32 * 8, Best([&] { RunAll(k.rope_table, table); }), read, "GB/s");
-    const RopeKvWriteArgs write{x, cos, sin, nullptr, nullptr, q, kc, vc, slots.data(), 512, (heads + 2 * kv) * dim - 512, heads, kv, dim, 32, 0, 1e-6f};
-    Report("rope_kv_write 512, 32+4 heads (in + out)", 512.0 * 40 * 64 * 8, Best([&] { RunAll(k.rope_kv_write, write); }), read, "GB/s");
+    Report("rope_table 512 x 32 (out)", 512.0 * 32 * 8, Best([&] { RunAll(k.rope_table, table); }),
+           read, "GB/s");
+    const RopeKvWriteArgs write{x,
+                                cos,
+                                sin,
+                                nullptr,
+                                nullptr,
+                                q,
+                                kc,
+                                vc,
+                                slots.data(),
+                                512,
+                                (heads + 2 * kv) * dim - 512,
+                                heads,
+                                kv,
+                                dim,
+                                32,
+                                0,
+                                1e-6f};
+    Report("rope_kv_write 512, 32+4 heads (in + out)", 512.0 * 40 * 64 * 8,
+           Best([&] { RunAll(k.rope_kv_write, write); }), read, "GB/s");
     std::fill_n(q, 512 * heads * dim, 0.1f);
     std::fill_n(kc, cache, 0.01f);
     vector<int32_t> order(static_cast<size_t>(blocks));
-    for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int32_t>(i * 1021 % static_cast<size_t>(blocks));
-    const auto attention = [&](int64_t batch, int32_t rows, int32_t context, int64_t h, int64_t kvh) {
+    for (size_t i = 0; i < order.size(); ++i)
+      order[i] = static_cast<int32_t>(i * 1021 % static_cast<size_t>(blocks));
+    const auto attention = [&](int64_t batch, int32_t rows, int32_t context, int64_t h,
+                               int64_t kvh) {
       vector<int32_t> starts, contexts, tables;
       const int32_t per = static_cast<int32_t>(blocks / batch);
       for (int32_t b = 0; b <= batch; ++b) starts.push_back(b * rows);
@@ -320,10 +358,17 @@ int main(int argc, char** argv) {
       a.batch = batch, a.heads = h, a.kv_heads = kvh, a.head_dim = dim, a.max_blocks = per;
       a.q_stride = a.y_stride = h * dim, a.causal = 1, a.scale = 0.125f;
       const double t = Best([&] { RunAll(k.attention, a); });
-      const std::string name = "attention " + std::to_string(batch) + " x " + std::to_string(rows) + " rows, " + std::to_string(context) + " keys, " + std::to_string(h) + "/" + std::to_string(kvh);
-      const double pairs = rows == 1 ? context : 0.5 * rows * (rows + 1.0) + static_cast<double>(rows) * (context - rows);
-      if (rows > 1) Report(name, 4.0 * static_cast<double>(batch * h * dim) * pairs, t, fma, "GFLOP/s");
-      if (rows == 1) Report(name + " (KV)", 8.0 * static_cast<double>(batch * kvh * dim) * context, t, read, "GB/s");
+      const std::string name = "attention " + std::to_string(batch) + " x " + std::to_string(rows) +
+                               " rows, " + std::to_string(context) + " keys, " + std::to_string(h) +
+                               "/" + std::to_string(kvh);
+      const double pairs =
+          rows == 1 ? context
+                    : 0.5 * rows * (rows + 1.0) + static_cast<double>(rows) * (context - rows);
+      if (rows > 1)
+        Report(name, 4.0 * static_cast<double>(batch * h * dim) * pairs, t, fma, "GFLOP/s");
+      if (rows == 1)
+        Report(name + " (KV)", 8.0 * static_cast<double>(batch * kvh * dim) * context, t, read,
+               "GB/s");
     };
     attention(1, 512, 512, 32, 4);
     attention(1, 512, 512, 12, 12);
@@ -340,22 +385,31 @@ int main(int argc, char** argv) {
     const double t = Best([&] {
       std::atomic<int64_t> next{0};
       workers.Run([&](int) {
-        for (int64_t r; (r = next++) < rows;) sink = static_cast<double>(k.row_stats(logits + r * n, n).sum_exp);
+        for (int64_t r; (r = next++) < rows;)
+          sink = static_cast<double>(k.row_stats(logits + r * n, n).sum_exp);
       });
     });
     Report("row_stats of 151936 (in)", static_cast<double>(n * rows) * 4, t, read, "GB/s");
     const SoftmaxArgs s{logits, y, 32, n, 1, 0};
-    Report("softmax of 151936 (in + out)", static_cast<double>(n * rows) * 8, Best([&] { RunAll(k.softmax, s); }), read, "GB/s");
+    Report("softmax of 151936 (in + out)", static_cast<double>(n * rows) * 8,
+           Best([&] { RunAll(k.softmax, s); }), read, "GB/s");
     const ReduceArgs r{logits, y, rows, n, 1, ReduceOp::kSum};
-    Report("reduce sum of 151936 (in)", static_cast<double>(n * rows) * 4, Best([&] { RunAll(k.reduce, r); }), read, "GB/s");
-    for (const auto& [op, name] : {std::pair{UnaryOp::kExp, "unary exp"}, std::pair{UnaryOp::kTanh, "unary tanh"}, std::pair{UnaryOp::kErf, "unary erf"}}) {
+    Report("reduce sum of 151936 (in)", static_cast<double>(n * rows) * 4,
+           Best([&] { RunAll(k.reduce, r); }), read, "GB/s");
+    for (const auto& [op, name] :
+         {std::pair{UnaryOp::kExp, "unary exp"}, std::pair{UnaryOp::kTanh, "unary tanh"},
+          std::pair{UnaryOp::kErf, "unary erf"}}) {
       const UnaryArgs u{logits, y, 4 << 20, op};
-      Report(std::string(name) + " (in + out)", 8.0 * (4 << 20), Best([&] { RunAll(k.unary, u); }), read, "GB/s");
+      Report(std::string(name) + " (in + out)", 8.0 * (4 << 20), Best([&] { RunAll(k.unary, u); }),
+             read, "GB/s");
     }
-    const BinaryArgs b{logits, logits + (4 << 20), y, 2, {2048, 2048}, {2048, 1}, {2048, 1}, BinaryOp::kAdd};
-    Report("binary add (in + out)", 12.0 * (4 << 20), Best([&] { RunAll(k.binary, b); }), read, "GB/s");
+    const BinaryArgs b{logits,       logits + (4 << 20), y,         2,
+                       {2048, 2048}, {2048, 1},          {2048, 1}, BinaryOp::kAdd};
+    Report("binary add (in + out)", 12.0 * (4 << 20), Best([&] { RunAll(k.binary, b); }), read,
+           "GB/s");
     const CopyArgs c{logits, y, 2, {2048, 2048}, {1, 2048}, {2048, 1}};
-    Report("copy, transposing 2048 x 2048 (in + out)", 8.0 * (4 << 20), Best([&] { RunAll(k.copy, c); }), read, "GB/s");
+    Report("copy, transposing 2048 x 2048 (in + out)", 8.0 * (4 << 20),
+           Best([&] { RunAll(k.copy, c); }), read, "GB/s");
   }
   return 0;
 }

@@ -36,7 +36,11 @@ async function prefix() {
   const run = () => model.generate(prompt, { ...options, maxNewTokens: 1 });
   const cold = await run();
   const warm = await run();
-  return { cold: cold.timings.firstTokenMs, warm: warm.timings.firstTokenMs, cachedTokens: warm.usage.cachedTokens };
+  return {
+    cold: cold.timings.firstTokenMs,
+    warm: warm.timings.firstTokenMs,
+    cachedTokens: warm.usage.cachedTokens,
+  };
 }
 
 await decode(1);

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const cli = path.join(root, 'node_modules/@wasm-fmt/clang-format/clang-format-cli.cjs');
 const mode = process.argv.includes('--check') ? ['--dry-run', '--Werror'] : ['-i'];
-const files = ['native', 'kernels'].flatMap((folder) =>
+const files = ['native', 'kernels', 'test/native', 'scripts'].flatMap((folder) =>
   readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' })
     .filter((name) => /\.(cc|h|cu|cuh)$/.test(name))
     .map((name) => path.join(folder, name)),

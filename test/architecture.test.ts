@@ -42,7 +42,6 @@ const rooms: Record<string, readonly string[]> = {
 const packages: Record<string, readonly string[]> = {
   '@huggingface/hub': ['weights'],
   '@huggingface/jinja': ['tokenizers'],
-  '@huggingface/tokenizers': ['tokenizers'],
   commander: ['cli'],
   'node-gyp-build': ['exec'],
   'onnxruntime-node': ['exec'],

@@ -1,13 +1,17 @@
 import { type Named, opNamed, type RefTensor } from '../lib/ir/define_op.js';
 import '../lib/ops/sample.js';
-import type { SampleOfSample } from './suites/sample.js';
+import { evalShape } from '../lib/ir/shape.js';
+import type { Sample } from './suites/suite.js';
 
 /** The outputs of the op `sample` by its reference. */
-export function runSample({ inputs, attrs, dims }: SampleOfSample): Record<string, RefTensor> {
+export function runSample({ inputs, attrs, dims }: Sample): Record<string, RefTensor> {
   const op = opNamed('sample');
   if (op.kind !== 'primitive') throw new Error('expected a primitive');
   const given = Object.fromEntries(
-    Object.entries(inputs).map(([name, { shape, data }]) => [name, { shape, data: Float64Array.from(data) }]),
+    Object.entries(inputs).map(([name, { shape, data }]) => [
+      name,
+      { shape: evalShape(shape, dims), data: Float64Array.from(data) },
+    ]),
   );
   const { R = 0, K = 0 } = dims;
   const shapes = { ids: [R], logprobs: [R], top_ids: [R, K], top_logprobs: [R, K] };

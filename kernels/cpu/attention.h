@@ -1,12 +1,15 @@
-// Scaled dot-product attention over KV blocks, see AttentionArgs in kernel.h for formula, layout and masks.
+// Scaled dot-product attention over KV blocks, see AttentionArgs in kernel.h for formula, layout
+// and masks.
 //
-// A tile is up to kAttentionRows pairs (row, head of the kv head's group): the pairs share each load of K and V. Keys are
-// taken in spans of 64 at absolute positions. Within a span: scores, one FMA chain over the head dimension each, 16 keys to
-// a vector; the span's maximum; exponentials and their sum (keys 16 apart in a lane, then lanes by halves); Σ p · v, a chain
-// over ascending keys. Spans are then merged in ascending order. A pair's chain starts and ends with its own keys: where the
-// pairs of a register tile differ (the causal diagonal, a window's edge), each continues its chain alone, so a masked key
-// cannot leave a trace (0 · NaN is NaN), and neither can lanes of a K block past the sequence's end, which never mix with
-// others. Error: about that of f32 sums of head_dim and of 64 terms; softmax within 3 ulp.
+// A tile is up to kAttentionRows pairs (row, head of the kv head's group): the pairs share each
+// load of K and V. Keys are taken in spans of 64 at absolute positions. Within a span: scores, one
+// FMA chain over the head dimension each, 16 keys to a vector; the span's maximum; exponentials and
+// their sum (keys 16 apart in a lane, then lanes by halves); Σ p · v, a chain over ascending keys.
+// Spans are then merged in ascending order. A pair's chain starts and ends with its own keys: where
+// the pairs of a register tile differ (the causal diagonal, a window's edge), each continues its
+// chain alone, so a masked key cannot leave a trace (0 · NaN is NaN), and neither can lanes of a K
+// block past the sequence's end, which never mix with others. Error: about that of f32 sums of
+// head_dim and of 64 terms; softmax within 3 ulp.
 // Source of the online softmax: Milakov & Gimelshein 2018, https://arxiv.org/abs/1805.02867
 #pragma once
 #include "kernels/cpu/kernel.h"
@@ -58,8 +61,9 @@ void attention_scores(const float* q, int64_t dim, const float* const* blocks, f
   }
 }
 
-// out[r][c · 16 …] += Σ p[r][j] · v[j][c · 16 …] for the keys j in [begin, end) of the span, R pairs and C vectors; the
-// last vector has `last` columns. `v`: the span's V blocks, from this column on.
+// out[r][c · 16 …] += Σ p[r][j] · v[j][c · 16 …] for the keys j in [begin, end) of the span, R
+// pairs and C vectors; the last vector has `last` columns. `v`: the span's V blocks, from this
+// column on.
 template <int R, int C>
 void attention_values(const float* p, const float* const* v, int64_t column, int64_t begin,
                       int64_t end, int64_t dim, int64_t out_stride, int64_t last, float* out) {
@@ -76,7 +80,8 @@ void attention_values(const float* p, const float* const* v, int64_t column, int
       F32x16 w[C];
 #pragma GCC unroll 4
       for (int c = 0; c < C; ++c) {
-        w[c] = c + 1 < C || last == 16 ? F32x16::load(row + c * 16) : F32x16::load(row + c * 16, last);
+        w[c] =
+            c + 1 < C || last == 16 ? F32x16::load(row + c * 16) : F32x16::load(row + c * 16, last);
       }
 #pragma GCC unroll 16
       for (int r = 0; r < R; ++r) {
@@ -128,7 +133,9 @@ struct AttentionScratch {
   float* out;     // [kAttentionRows][width]: of the spans so far
 };
 
-TRIGA_INLINE int64_t attention_width(const AttentionArgs& a) { return ceil_div(a.head_dim, 16) * 16; }
+TRIGA_INLINE int64_t attention_width(const AttentionArgs& a) {
+  return ceil_div(a.head_dim, 16) * 16;
+}
 inline size_t attention_scratch(const AttentionArgs& a) {
   const int64_t floats = kAttentionRows * (3 * attention_width(a) + kSpan);
   return static_cast<size_t>(floats) * sizeof(float);
@@ -143,14 +150,16 @@ TRIGA_INLINE AttentionScratch attention_places(const AttentionArgs& a, void* scr
   return s;
 }
 
-// Scores become exponentials; keys of the span that the pair does not see become 0. Their score is never looked at.
-inline void attention_softmax(const AttentionArgs& a, int64_t start, AttentionPair& pair, float* s) {
+// Scores become exponentials; keys that the pair does not see become 0, whatever their score (it
+// may be NaN).
+inline void attention_softmax(const AttentionArgs& a, int64_t start, AttentionPair& pair,
+                              float* s) {
   const F32x16 lowest = F32x16::set(-HUGE_VALF), scale = F32x16::set(a.scale);
   const int64_t from = pair.begin / kBlock, to = ceil_div(pair.end, kBlock);
   alignas(64) static constexpr float kLanes[16] = {0, 1, 2,  3,  4,  5,  6,  7,
                                                    8, 9, 10, 11, 12, 13, 14, 15};
   F32x16 v[kSpanBlocks], greatest = lowest;
-  Mask16 seen[kSpanBlocks];
+  Mask16 hidden[kSpanBlocks];
   for (int64_t b = from; b < to; ++b) {
     F32x16 x = F32x16::load(s + b * kBlock) * scale;
     if (a.softcap != 0) {
@@ -164,17 +173,16 @@ inline void attention_softmax(const AttentionArgs& a, int64_t start, AttentionPa
     }
     const F32x16 low = F32x16::set(static_cast<float>(pair.begin - b * kBlock));
     const F32x16 high = F32x16::set(static_cast<float>(pair.end - b * kBlock));
-    // Not: lane < low, or high <= lane.
-    seen[b] = less(lane, low) | less(high - F32x16::set(1.0f), lane);
+    hidden[b] = less(lane, low) | less(high - F32x16::set(1.0f), lane);
     v[b] = x;
-    greatest = max(select(seen[b], lowest, x), greatest);
+    greatest = max(select(hidden[b], lowest, x), greatest);
   }
   pair.span_max = max_lane(greatest);
   // A span of −inf only gives sums of 0, not of NaN.
   const F32x16 shift = F32x16::set(pair.span_max == -HUGE_VALF ? 0.0f : pair.span_max);
   F32x16 total = F32x16::zero();
   for (int64_t b = from; b < to; ++b) {
-    const F32x16 e = select(seen[b], F32x16::zero(), exp(v[b] - shift));
+    const F32x16 e = select(hidden[b], F32x16::zero(), exp(v[b] - shift));
     total = total + e;
     e.store(s + b * kBlock);
   }
@@ -191,8 +199,8 @@ inline void attention_merge(const AttentionScratch& s, int64_t r, AttentionPair&
   float* out = s.out + r * s.width;
   const float* span = s.span + r * s.width;
   const bool higher = pair.span_max > pair.max;
-  const F32x16 f = attention_rescale(higher ? pair.max : pair.span_max,
-                                     higher ? pair.span_max : pair.max);
+  const F32x16 f =
+      attention_rescale(higher ? pair.max : pair.span_max, higher ? pair.span_max : pair.max);
   alignas(64) float factor[16];
   f.store(factor);
   if (higher) {
@@ -250,13 +258,16 @@ inline void attention_span(const AttentionArgs& a, const AttentionScratch& s, in
       int64_t b = begin / kBlock;
       float* scores = s.scores + r * kSpan;
       for (; b + wide <= to; b += wide) {
-        kAttentionTiles.scores_whole[n](s.q + r * a.head_dim, a.head_dim, k + b, scores + b * kBlock);
+        kAttentionTiles.scores_whole[n](s.q + r * a.head_dim, a.head_dim, k + b,
+                                        scores + b * kBlock);
       }
       for (; b < to; ++b) {
-        kAttentionTiles.scores_single[n](s.q + r * a.head_dim, a.head_dim, k + b, scores + b * kBlock);
+        kAttentionTiles.scores_single[n](s.q + r * a.head_dim, a.head_dim, k + b,
+                                         scores + b * kBlock);
       }
       for (int64_t i = r; i < r + n; ++i) {
-        if (pairs[i].begin < pairs[i].end) attention_softmax(a, start, pairs[i], s.scores + i * kSpan);
+        if (pairs[i].begin < pairs[i].end)
+          attention_softmax(a, start, pairs[i], s.scores + i * kSpan);
       }
       for (int64_t i = 0; i < n * s.width; i += 16) F32x16::zero().store(s.span + r * s.width + i);
       all_end = most(all_end, all_begin);
@@ -273,7 +284,8 @@ inline void attention_span(const AttentionArgs& a, const AttentionScratch& s, in
   }
 }
 
-// `count` pairs from pair number `first` of sequence b and one kv head; pairs are numbered row · group + head in the group.
+// `count` pairs from pair number `first` of sequence b and one kv head; pairs are numbered row ·
+// group + head in the group.
 inline void attention_tile(const AttentionArgs& a, int64_t b, int64_t kv_head, int64_t first,
                            int64_t count, void* scratch) {
   const AttentionScratch s = attention_places(a, scratch);
@@ -311,7 +323,8 @@ inline void attention_tile(const AttentionArgs& a, int64_t b, int64_t kv_head, i
       k[i] = a.k_cache + place;
       v[i] = a.v_cache + place;
     }
-    // Few pairs wait for memory: ask for the next span. Many find it in L2, where the tile before left it.
+    // Few pairs wait for memory: ask for the next span. Many find it in L2, where the tile before
+    // left it.
     for (int64_t i = 0; i < kSpanBlocks && count <= kMaxTileRows * 2; ++i) {
       const int64_t at = start + kSpan + i * kBlock;
       if (at >= to) break;

@@ -1,6 +1,7 @@
-// y = op(x), y = op(a, b) with broadcasting, and strided copies. A chunk is kChunk elements of y; tails are masked.
-// Errors: exp, tanh, erf, sigmoid as in math.h; log, sin, cos, pow are the C library's, within 1 ulp; the rest is exact or
-// correctly rounded (rsqrt: 1 / sqrt, both rounded). NaN stays NaN.
+// y = op(x), y = op(a, b) with broadcasting, and strided copies. A chunk is kChunk elements of y;
+// tails are masked. Errors: exp, tanh, erf, sigmoid as in math.h; log, sin, cos, pow are the C
+// library's, within 1 ulp; the rest is exact or correctly rounded (rsqrt: 1 / sqrt, both rounded).
+// NaN stays NaN.
 #pragma once
 #include <math.h>
 
@@ -88,7 +89,8 @@ inline Nest merge_nest(int32_t rank, const int64_t* dims, const int64_t* s0, con
   if (n.rank == 0) n = {1, {1}, {{0}, {0}}};
   return n;
 }
-// Calls f(element, offset 0, offset 1, run) for runs along the innermost axis that cover the elements [from, to).
+// Calls f(element, offset 0, offset 1, run) for runs along the innermost axis that cover the
+// elements [from, to).
 template <class F>
 TRIGA_INLINE void walk_nest(const Nest& n, int64_t from, int64_t to, F f) {
   const int inner = n.rank - 1;

@@ -1,10 +1,12 @@
 // y[r, :] = act(x[r, :] · Wᵀ + bias) (+ residual), see LinearArgs in kernel.h.
 //
-// A tile is four panels (64 columns; gated: 32 outputs with their gates). Sums stand in scratch memory while k goes by in
-// blocks, which reload the same accumulators: each output is one chain over ascending k, whichever register tile computes
-// it. Few rows: each panel is streamed through once, as the memory sees it best. Many rows: blocks of a panel stay in L1
-// while the rows walk over them; f16 and bf16 are widened into scratch memory for that. Rows and columns that do not exist are never read or written: a register tile has just
-// the rows there are, and panels are whole. Error: that of an f32 sum in order, k · 2^−24 · Σ|x w|.
+// A tile is four panels (64 columns; gated: 32 outputs with their gates). Sums stand in scratch
+// memory while k goes by in blocks, which reload the same accumulators: each output is one chain
+// over ascending k, whichever register tile computes it. Few rows: each panel is streamed through
+// once, as the memory sees it best. Many rows: blocks of a panel stay in L1 while the rows walk
+// over them; f16 and bf16 are widened into scratch memory for that. Rows and columns that do not
+// exist are never read or written: a register tile has just the rows there are, and panels are
+// whole. Error: that of an f32 sum in order, k · 2^−24 · Σ|x w|.
 #pragma once
 #include "kernels/cpu/kernel.h"
 #include "kernels/cpu/math.h"
@@ -14,7 +16,8 @@
 namespace triga {
 namespace {
 
-// How a step reads weights: kStep of k at once from kBytes of a panel; accumulate() adds x's value number u of the step.
+// How a step reads weights: kStep of k at once from kBytes of a panel; accumulate() adds x's value
+// number u of the step.
 struct WeightsF32 {
   using X = float;
   static constexpr bool kWiden = false;
@@ -52,15 +55,15 @@ struct WeightsBF16Dot {
 
 constexpr int64_t kTilePanels = 4;
 constexpr int64_t kTileCols = kTilePanels * kPanel;
-constexpr int64_t kChunkRows = 120;   // rows whose sums stand in scratch memory at once
-constexpr int64_t kStreamRows = 32;   // up to so many, panels are streamed one after the other
+constexpr int64_t kChunkRows = 120;     // rows whose sums stand in scratch memory at once
+constexpr int64_t kStreamRows = 32;     // up to so many, panels are streamed one after the other
 constexpr int64_t kBlockBytes = 16384;  // of f32 panels, in L1 while rows walk over it
 constexpr int64_t kPrefetchBytes = 2048;
 
 // `steps` steps for R rows and P panels: sums[r][p · 16 …] += x · panel.
 template <class Weights, int R, int P>
-void linear_tile(const typename Weights::X* x, int64_t x_stride, const char* w,
-                 int64_t panel_bytes, int64_t steps, int64_t ahead, float* sums) {
+void linear_tile(const typename Weights::X* x, int64_t x_stride, const char* w, int64_t panel_bytes,
+                 int64_t steps, int64_t ahead, float* sums) {
   F32x16 acc[R][P];
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
@@ -128,7 +131,8 @@ constexpr LinearTiles<Weights> make_tiles() {
   return t;
 }
 
-// The last k of bf16 pairs with f32 activations and an odd k: x has no partner for the pair's second weight.
+// The last k of bf16 pairs with f32 activations and an odd k: x has no partner for the pair's
+// second weight.
 inline void linear_odd_k(const float* x, int64_t x_stride, int64_t rows, const char* w,
                          int64_t panel_bytes, int64_t panels, float* sums) {
   for (int64_t p = 0; p < panels; ++p) {
@@ -200,10 +204,11 @@ void linear_widen(const char* w, int64_t panel_bytes, int64_t panels, int64_t st
   }
 }
 
-// One block of k of some panels for all rows of the chunk. The register tiles are as even as the rows allow.
+// One block of k of some panels for all rows of the chunk. The register tiles are as even as the
+// rows allow.
 template <class Weights>
 void linear_rows(const typename Weights::X* x, int64_t x_stride, int64_t rows, const char* w,
-                  int64_t panel_bytes, int64_t panels, int64_t steps, float* sums) {
+                 int64_t panel_bytes, int64_t panels, int64_t steps, float* sums) {
   static constexpr LinearTiles<Weights> kTiles = make_tiles<Weights>();
   int64_t ahead = kPrefetchBytes;
   for (int64_t r = 0, left = ceil_div(rows, kMaxTileRows); left > 0; --left) {
@@ -231,8 +236,8 @@ void linear_block(const typename Weights::X* x, int64_t x_stride, int64_t rows, 
     if (rows > kMaxTileRows) {
       linear_widen<Weights>(w, panel_bytes, panels, steps, wide);
       const int64_t k = steps * Weights::kStep;
-      linear_rows<WeightsF32>(x, x_stride, rows, reinterpret_cast<const char*>(wide), k * 64, panels,
-                              k, sums);
+      linear_rows<WeightsF32>(x, x_stride, rows, reinterpret_cast<const char*>(wide), k * 64,
+                              panels, k, sums);
       return;
     }
   }

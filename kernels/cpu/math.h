@@ -1,12 +1,14 @@
-// Elementary functions of F32x16. The polynomials were fitted by Remez exchange for this file; each comment has the error.
+// Elementary functions of F32x16. The polynomials were fitted by Remez exchange for this file; each
+// comment has the error.
 #pragma once
 #include "kernels/cpu/simd/vec.h"
 
 namespace triga {
 namespace {
 
-// exp(x) = 2^n · exp(r), |r| <= ln 2 / 2, exp(r) = 1 + r + r² p(r). Within 2 ulp, results below 2^−126 too; 0 and +inf past
-// the ends, NaN stays NaN. The reduction subtracts ln 2 in two parts, the first short enough for n times it to be exact.
+// exp(x) = 2^n · exp(r), |r| <= ln 2 / 2, exp(r) = 1 + r + r² p(r). Within 2 ulp, results below
+// 2^−126 too; 0 and +inf past the ends, NaN stays NaN. The reduction subtracts ln 2 in two parts,
+// the first short enough for n times it to be exact.
 TRIGA_INLINE F32x16 exp(F32x16 x) {
   x = min(F32x16::set(89.0f), max(F32x16::set(-104.0f), x));
   const F32x16 n = round_small(x * F32x16::set(1.44269504f));
@@ -20,7 +22,8 @@ TRIGA_INLINE F32x16 exp(F32x16 x) {
   return scale2(fma(p, r * r, r) + F32x16::set(1.0f), n);
 }
 
-// 1 / (1 + exp(−x)); relative error about 3 ulp, also where it nears 0; 0 below −88.7 (it is 3e-39 there).
+// 1 / (1 + exp(−x)); relative error about 3 ulp, also where it nears 0; 0 below −88.7 (it is 3e-39
+// there).
 TRIGA_INLINE F32x16 sigmoid(F32x16 x) {
   const F32x16 one = F32x16::set(1.0f);
   return one / (one + exp(F32x16::zero() - x));
@@ -52,7 +55,8 @@ TRIGA_INLINE F32x16 erf_small(F32x16 t) {
   return p * t;
 }
 
-// erfc(t) = exp(−q(t)) for t >= 1, q fitted on [1, 6] within 1.2e-7; 0 beyond, where it is below 3e-17. NaN stays NaN.
+// erfc(t) = exp(−q(t)) for t >= 1, q fitted on [1, 6] within 1.2e-7; 0 beyond, where it is below
+// 3e-17. NaN stays NaN.
 TRIGA_INLINE F32x16 erfc_tail(F32x16 t) {
   const F32x16 six = F32x16::set(6.0f), u = min(six, t);
   F32x16 q = F32x16::set(8.29532594e-8f);
@@ -84,7 +88,8 @@ TRIGA_INLINE F32x16 gelu(F32x16 x) {
   return x * select(less(a, one), fma(erf_small(t), half, half), far);
 }
 
-// x / 2 · (1 + tanh(√(2/π) (x + 0.044715 x³))) = x · sigmoid(2 √(2/π) (…)): the second form loses nothing in the left tail.
+// x / 2 · (1 + tanh(√(2/π) (x + 0.044715 x³))) = x · sigmoid(2 √(2/π) (…)): the second form loses
+// nothing in the left tail.
 TRIGA_INLINE F32x16 gelu_tanh(F32x16 x) {
   const F32x16 inner = fma(x * x * x, F32x16::set(0.044715f), x);
   return x * sigmoid(inner * F32x16::set(1.59576912f));
@@ -93,7 +98,8 @@ TRIGA_INLINE F32x16 gelu_tanh(F32x16 x) {
 // NaN stays NaN.
 TRIGA_INLINE F32x16 relu(F32x16 x) { return max(F32x16::zero(), x); }
 
-// The maximum and the minimum as Math.max and Math.min have them: NaN if either is (but ±0 count as equal).
+// The maximum and the minimum as Math.max and Math.min have them: NaN if either is (but ±0 count as
+// equal).
 TRIGA_INLINE F32x16 max_nan(F32x16 a, F32x16 b) { return select(is_nan(a), a, max(a, b)); }
 TRIGA_INLINE F32x16 min_nan(F32x16 a, F32x16 b) { return select(is_nan(a), a, min(a, b)); }
 

@@ -1,6 +1,7 @@
-// rms: y = x · rsqrt(mean(x²) + eps) · weight. layer: y = (x − mean) · rsqrt(var + eps) · weight + bias, var biased and taken
-// about the mean in a second pass. Sums: 16 lanes of two accumulators in turn, then halves, so the order depends on the
-// length alone. Tails are masked. Relative error about cols / 32 · 2^−24, that of the sum.
+// rms: y = x · rsqrt(mean(x²) + eps) · weight. layer: y = (x − mean) · rsqrt(var + eps) · weight +
+// bias, var biased and taken about the mean in a second pass. Sums: 16 lanes of two accumulators in
+// turn, then halves, so the order depends on the length alone. Tails are masked. Relative error
+// about cols / 32 · 2^−24, that of the sum.
 #pragma once
 #include "kernels/cpu/kernel.h"
 #include "kernels/cpu/math.h"
@@ -9,7 +10,7 @@
 namespace triga {
 namespace {
 
-// Σ f(x) over n elements; f(0 lanes past the end) is masked out by the caller's `f` through `valid`.
+// Folds n elements by s = f(vector, s) and sums the lanes; lanes past the end leave s as it was.
 template <class F>
 TRIGA_INLINE float sum_over(const float* x, int64_t n, F f) {
   F32x16 s0 = F32x16::zero(), s1 = F32x16::zero();

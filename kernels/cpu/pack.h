@@ -1,8 +1,9 @@
 // Weights into panels, see PackArgs in kernel.h; a tile is a panel that gets columns.
 //
-// A panel of f32, or of bf16 pairs, is the transpose of 16 source rows in words of 32 bits: blocks of 16 × 16 words go
-// through a buffer in L1, sources that need a conversion being converted on the way in. f16 goes the same way as pairs,
-// taken apart on the way out. Tails: words past k count as 0; a panel whose columns are not all ours gets ours only.
+// A panel of f32, or of bf16 pairs, is the transpose of 16 source rows in words of 32 bits: blocks
+// of 16 × 16 words go through a buffer in L1, sources that need a conversion being converted on the
+// way in. f16 goes the same way as pairs, taken apart on the way out. Tails: words past k count as
+// 0; a panel whose columns are not all ours gets ours only.
 #pragma once
 #include "kernels/cpu/kernel.h"
 #include "kernels/cpu/math.h"
@@ -23,7 +24,9 @@ TRIGA_INLINE int64_t pack_k_words(const PackArgs& a) {
   return a.panel_type == WeightType::kF32 ? a.k : ceil_div(a.k, 2);
 }
 TRIGA_INLINE int64_t panel_bytes(WeightType type, int64_t k) {
-  return type == WeightType::kF32 ? k * 64 : type == WeightType::kF16 ? k * 32 : ceil_div(k, 2) * 64;
+  return type == WeightType::kF32   ? k * 64
+         : type == WeightType::kF16 ? k * 32
+                                    : ceil_div(k, 2) * 64;
 }
 
 inline PackPlace pack_place(const PackArgs& a, int64_t tile) {
@@ -69,7 +72,8 @@ TRIGA_INLINE void pack_row(const PackArgs& a, const char* row, int64_t at, uint3
     if (n >= 16) {
       pack_convert(row + from * size, a.source_type, a.panel_type, to + 32 * h);
     } else {
-      pack_convert(row + from * size * (n > 0), most(n, 0), a.source_type, a.panel_type, to + 32 * h);
+      pack_convert(row + from * size * (n > 0), most(n, 0), a.source_type, a.panel_type,
+                   to + 32 * h);
     }
   }
 }
@@ -84,7 +88,8 @@ inline void pack_store(const PackArgs& a, const PackPlace& p, int64_t at, int64_
       return;
     }
     for (int64_t i = 0; i < count; ++i) {
-      for (int64_t l = p.lane; l < p.lane + p.lanes; ++l) to[i * kPanel + l] = words[i * kPanel + l];
+      for (int64_t l = p.lane; l < p.lane + p.lanes; ++l)
+        to[i * kPanel + l] = words[i * kPanel + l];
     }
     return;
   }
@@ -113,7 +118,8 @@ inline void pack_rows(const PackArgs& a, const PackPlace& p) {
   for (int64_t at = 0; at < words; at += 16) {
     for (int64_t l = 0; l < p.lanes; ++l) {
       const char* row = source + l * a.k * size;
-      prefetch(row + at * step * size + kPackAhead);  // 16 streams are more than the hardware follows
+      prefetch(row + at * step * size +
+               kPackAhead);  // 16 streams are more than the hardware follows
       pack_row(a, row, at, block + (p.lane + l) * 16);
     }
     transpose16(block);
@@ -150,7 +156,8 @@ inline void pack_columns(const PackArgs& a, const PackPlace& p) {
       }
     }
     if (step == 2) {
-      for (int l = 0; l < 16; ++l) words[l] = halves[0][l] | static_cast<uint32_t>(halves[1][l]) << 16;
+      for (int l = 0; l < 16; ++l)
+        words[l] = halves[0][l] | static_cast<uint32_t>(halves[1][l]) << 16;
     }
     pack_store(a, p, k / step, 1, words);
   }

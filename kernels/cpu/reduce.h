@@ -1,7 +1,8 @@
-// Sums, maxima and softmax over the middle axis of [outer, n, inner], and the statistics of a row of logits. The order of
-// every sum depends on n alone. inner 1: lanes run along the axis, in pieces of kPiece that are then added in order (an
-// error of about (kPiece / 16 + n / kPiece) · 2^−24); otherwise lanes are neighbours of the inner axis and each adds its
-// own column in pieces of kColumnPiece. Tails are masked; NaN makes a sum or a maximum NaN.
+// Sums, maxima and softmax over the middle axis of [outer, n, inner], and the statistics of a row
+// of logits. The order of every sum depends on n alone. inner 1: lanes run along the axis, in
+// pieces of kPiece that are then added in order (an error of about (kPiece / 16 + n / kPiece) ·
+// 2^−24); otherwise lanes are neighbours of the inner axis and each adds its own column in pieces
+// of kColumnPiece. Tails are masked; NaN makes a sum or a maximum NaN.
 #pragma once
 #include "kernels/cpu/kernel.h"
 #include "kernels/cpu/math.h"
@@ -150,8 +151,9 @@ inline void softmax_run(const SoftmaxArgs& a, int64_t begin, int64_t end, void*)
   }
 }
 
-// One pass over memory: a piece's maximum, then its exponentials while it is in L1, merged in order. All NaN (or n 0):
-// element 0 and its value (n 0: −inf); a NaN makes sum_exp NaN; so does a maximum of +inf.
+// One pass over memory: a piece's maximum, then its exponentials while it is in L1, merged in
+// order. All NaN (or n 0): element 0 and its value (n 0: −inf); a NaN makes sum_exp NaN; so does a
+// maximum of +inf.
 inline RowStats row_stats(const float* x, int64_t n) {
   RowStats s{0, -HUGE_VALF, 0};
   bool found = false;
@@ -168,8 +170,8 @@ inline RowStats row_stats(const float* x, int64_t n) {
     }
     const float shift = greatest == -HUGE_VALF ? 0.0f : greatest;
     const F32x16 shifts = F32x16::set(shift);
-    const float part = sum_over(x + i, count,
-                                [=](F32x16 v, F32x16 t) { return t + exp(v - shifts); });
+    const float part =
+        sum_over(x + i, count, [=](F32x16 v, F32x16 t) { return t + exp(v - shifts); });
     alignas(64) float factor[16];
     if (greatest > s.max) {
       exp(F32x16::set(s.max - greatest)).store(factor);

@@ -1,6 +1,7 @@
-// Rotary embedding: tables of angles, and the step between the q, k, v projection and the KV cache. See kernel.h.
-// rope_kv_write: (u, v) becomes (u cos − v sin, v cos + u sin); heads may be normalized by RMS before. k goes to the cache
-// transposed within its block, [head_dim][16]; v as it is, [16][head_dim]. Works for any head_dim; halves' tails are masked.
+// Rotary embedding: tables of angles, and the step between the q, k, v projection and the KV cache.
+// See kernel.h. rope_kv_write: (u, v) becomes (u cos − v sin, v cos + u sin); heads may be
+// normalized by RMS before. k goes to the cache transposed within its block, [head_dim][16]; v as
+// it is, [16][head_dim]. Works for any head_dim; halves' tails are masked.
 // Source: Su et al. 2021, https://arxiv.org/abs/2104.09864
 #pragma once
 #include "kernels/cpu/kernel.h"
@@ -13,7 +14,8 @@ namespace {
 
 inline int64_t rope_table_tiles(const RopeTableArgs& a) { return a.rows; }
 
-// The angle is rounded to f32, as models are trained with it; its sine and cosine are right to the last bit or so.
+// The angle is rounded to f32, as models are trained with it; its sine and cosine are right to the
+// last bit or so.
 inline void rope_table_run(const RopeTableArgs& a, int64_t begin, int64_t end, void*) {
   for (int64_t r = begin; r < end; ++r) {
     const float* freq = a.inv_freq + (a.set ? a.set[r] : 0) * a.half;
@@ -83,7 +85,8 @@ inline void rope_kv_write_run(const RopeKvWriteArgs& a, int64_t begin, int64_t e
       const int64_t base = (block * a.kv_heads + h) * d * kBlock;
       rope_head(a, r, k + h * d, a.k_norm, head);
       for (int64_t i = 0; i < d; ++i) a.k_cache[base + i * kBlock + at] = head[i];
-      __builtin_memcpy(a.v_cache + base + at * d, v + h * d, static_cast<size_t>(d) * sizeof(float));
+      __builtin_memcpy(a.v_cache + base + at * d, v + h * d,
+                       static_cast<size_t>(d) * sizeof(float));
     }
   }
 }

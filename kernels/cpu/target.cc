@@ -1,4 +1,5 @@
-// Compiled once an instruction set, with its flags and -DTRIGA_ISA=<name>. Lists the kernels; holds no logic.
+// Compiled once an instruction set, with its flags and -DTRIGA_ISA=<name>. Lists the kernels; holds
+// no logic.
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/embedding.h"

@@ -2,7 +2,14 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import {
-  abortError, DeviceUnavailableError, type ErrorCode, InvalidArgumentError, ModelFormatError, OutOfMemoryError, TrigaError, UnsupportedError,
+  abortError,
+  DeviceUnavailableError,
+  type ErrorCode,
+  InvalidArgumentError,
+  ModelFormatError,
+  OutOfMemoryError,
+  type TrigaError,
+  UnsupportedError,
 } from '../errors.js';
 
 /** A tensor, or a part of one, that goes into a packed parameter: from a file, from memory, or zeros. */
@@ -28,7 +35,12 @@ export interface NativePlan {
   readonly capacities: readonly number[];
   readonly inputs: number;
   readonly outputs: number;
-  readonly values: readonly { readonly source: number; readonly at: number; readonly dtype: string; readonly dims: readonly number[] }[];
+  readonly values: readonly {
+    readonly source: number;
+    readonly at: number;
+    readonly dtype: string;
+    readonly dims: readonly number[];
+  }[];
   readonly steps: readonly {
     readonly kernel: string;
     readonly inputs: readonly number[];
@@ -100,11 +112,18 @@ export function loadBinding(): Binding {
     binding = (require('node-gyp-build') as (root: string) => Binding)(root);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
-    throw new DeviceUnavailableError(`cpu: the native addon does not load on ${process.platform}-${process.arch}: ${why}; ${remedy}`, { cause });
+    throw new DeviceUnavailableError(
+      `cpu: the native addon does not load on ${process.platform}-${process.arch}: ${why}; ${remedy}`,
+      { cause },
+    );
   }
-  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  };
   if (binding.version !== version) {
-    throw new DeviceUnavailableError(`cpu: expected a native addon of version ${version}, got ${String(binding.version)}; ${remedy}`);
+    throw new DeviceUnavailableError(
+      `cpu: expected a native addon of version ${version}, got ${String(binding.version)}; ${remedy}`,
+    );
   }
   binding.setErrorFactory(makeError);
   loaded = binding;

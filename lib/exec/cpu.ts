@@ -1,5 +1,5 @@
-import { abortError, throwIfAborted, UnsupportedError } from '../errors.js';
 import type { DType } from '../dtype.js';
+import { abortError, throwIfAborted, UnsupportedError } from '../errors.js';
 import type { Graph } from '../ir/graph.js';
 import { type Bindings, evalDim, evalShape } from '../ir/shape.js';
 import type { Value } from '../ir/value.js';
@@ -11,14 +11,20 @@ import type { KernelCall, ParamRequest } from '../plan/kernel_call.js';
 import { ownOutputs } from '../plan/own_outputs.js';
 import { elementCount, type Tensor } from '../tensor.js';
 import type { ParamInfo, ParamSource } from '../weights/param_source.js';
-import { type Binding, loadBinding, type NativeParam, type NativeParamPart, type NativeSession } from './binding.js';
+import {
+  type Binding,
+  loadBinding,
+  type NativeParam,
+  type NativeParamPart,
+  type NativeSession,
+} from './binding.js';
 import { type CpuTraits, cpuLowerings } from './cpu_lowering.js';
 import type { CompileOptions, Executable, Executor, RunRequest, Session } from './executor.js';
 
 export interface CpuOptions {
   /** Instruction set; left out: the best that the machine has, or TRIGA_ISA. */
   readonly isa?: string | undefined;
-  /** Left out: TRIGA_THREADS, or the physical cores within affinity and quota. */
+  /** Left out: the physical cores within affinity and quota. */
   readonly threads?: number | undefined;
 }
 
@@ -28,9 +34,11 @@ const batchBytes = 64 * 2 ** 20;
 /** The addon's executor. Throws DeviceUnavailableError if the addon does not load, or the instruction set cannot run here. */
 export function cpuExecutor(options: CpuOptions = {}): Executor {
   const binding = loadBinding();
-  const isa = options.isa ?? process.env.TRIGA_ISA ?? binding.isas[0] ?? 'scalar';
+  const isa = options.isa ?? (process.env.TRIGA_ISA || (binding.isas[0] ?? 'scalar'));
   if (!binding.isas.includes(isa)) {
-    throw new UnsupportedError(`cpu: this machine cannot run the instruction set "${isa}" (TRIGA_ISA); it has ${binding.isas.join(', ')}`);
+    throw new UnsupportedError(
+      `cpu: this machine cannot run the instruction set "${isa}" (TRIGA_ISA); it has ${binding.isas.join(', ')}`,
+    );
   }
   const threads = options.threads ?? binding.defaultThreads;
   return { device: 'cpu', isa, open: (params) => new CpuSession(binding, params, isa, threads) };
@@ -40,7 +48,13 @@ export function cpuExecutor(options: CpuOptions = {}): Executor {
 export function lowerForCpu(graph: Graph, traits: CpuTraits): { graph: Graph; calls: KernelCall[] } {
   const lowered = ownOutputs(decompose(optimize(graph), (node) => Object.hasOwn(cpuLowerings, node.op)));
   let rooms = 0;
-  const room = (dtype: DType, shape: Value['shape']): Value => ({ id: --rooms, kind: 'node', name: 'room', dtype, shape });
+  const room = (dtype: DType, shape: Value['shape']): Value => ({
+    id: --rooms,
+    kind: 'node',
+    name: 'room',
+    dtype,
+    shape,
+  });
   const calls = lowered.nodes.flatMap((node) => {
     const lower = cpuLowerings[node.op];
     if (!lower) throw new UnsupportedError(`cpu: no kernel for the op "${node.op}"`);
@@ -115,18 +129,32 @@ class CpuSession implements Session {
       }
       const first = this.#params.size;
       await this.#job(() => this.#native.loadParams(batch.map((r) => toNative(r, this.#source))), signal);
-      batch.forEach((r, k) => { this.#params.set(paramKey(r), first + k); });
+      batch.forEach((r, k) => {
+        this.#params.set(paramKey(r), first + k);
+      });
       loaded += batch.reduce((n, r) => n + sourceBytes(r, this.#source), 0);
       onProgress?.(loaded, total);
     }
   }
 
-  async #run({ plan, index }: { plan: Plan; index: number }, request: RunRequest): Promise<Record<string, Tensor>> {
+  async #run(
+    { plan, index }: { plan: Plan; index: number },
+    request: RunRequest,
+  ): Promise<Record<string, Tensor>> {
     throwIfAborted(request.signal);
     const slots = plan.slots.map((dim) => evalDim(dim, request.bindings));
     const inputs = plan.inputs.map((v) => feed(v, request.inputs[v.name], request.bindings));
     const outputs = plan.outputs.map(({ value }) => emptyTensor(value, request.bindings));
-    await this.#job(() => this.#native.run(index, slots, inputs, outputs.map((o) => o.data as Float32Array | Int32Array)), request.signal);
+    await this.#job(
+      () =>
+        this.#native.run(
+          index,
+          slots,
+          inputs,
+          outputs.map((o) => o.data as Float32Array | Int32Array),
+        ),
+      request.signal,
+    );
     return Object.fromEntries(plan.outputs.map(({ name }, i) => [name, outputs[i] as Tensor]));
   }
 
@@ -156,10 +184,17 @@ class CpuSession implements Session {
   }
 }
 
-function feed(value: Value, data: Int32Array | Float32Array | undefined, bindings: Bindings): Int32Array | Float32Array {
+function feed(
+  value: Value,
+  data: Int32Array | Float32Array | undefined,
+  bindings: Bindings,
+): Int32Array | Float32Array {
   const shape = evalShape(value.shape, bindings);
-  const fits = data?.length === elementCount(shape) && (data instanceof Int32Array) === (value.dtype === 'i32');
-  if (!data || !fits) throw new TypeError(`input "${value.name}": expected ${value.dtype}[${shape.join(',')}], got ${data ? `${data.constructor.name}(${data.length})` : 'nothing'}`);
+  const fits = data?.length === elementCount(shape) && data instanceof Int32Array === (value.dtype === 'i32');
+  if (!data || !fits)
+    throw new TypeError(
+      `input "${value.name}": expected ${value.dtype}[${shape.join(',')}], got ${data ? `${data.constructor.name}(${data.length})` : 'nothing'}`,
+    );
   return data;
 }
 
@@ -176,7 +211,10 @@ function paramInfo(source: ParamSource, value: Value): ParamInfo {
 }
 
 function sourceBytes(request: ParamRequest, source: ParamSource): number {
-  return request.parts.reduce<number>((n, p) => n + (typeof p !== 'number' && p.kind === 'param' ? paramInfo(source, p).bytes : 0), 0);
+  return request.parts.reduce<number>(
+    (n, p) => n + (typeof p !== 'number' && p.kind === 'param' ? paramInfo(source, p).bytes : 0),
+    0,
+  );
 }
 
 function toNative(request: ParamRequest, source: ParamSource): NativeParam {
@@ -185,15 +223,20 @@ function toNative(request: ParamRequest, source: ParamSource): NativeParam {
   const k = vector ? elementCount(evalShape(first.shape.slice(1), {})) : Number(first.shape[1]);
   const dtype = vector && first.dtype !== 'i32' ? 'f32' : first.dtype;
   return {
-    layout: request.layout, gated: request.gated, dtype,
-    parts: request.parts.map((p) => (typeof p === 'number' ? { n: p, k, dtype: 'f32', transposed: false } : toPart(p, k, source))),
+    layout: request.layout,
+    gated: request.gated,
+    dtype,
+    parts: request.parts.map((p) =>
+      typeof p === 'number' ? { n: p, k, dtype: 'f32', transposed: false } : toPart(p, k, source),
+    ),
   };
 }
 
 function toPart(value: Value, k: number, source: ParamSource): NativeParamPart {
   const shape = { n: Number(value.shape[0] ?? 1), k };
   if (value.kind === 'const') {
-    const data = value.dtype === 'i32' ? Int32Array.from(value.data ?? []) : Float32Array.from(value.data ?? []);
+    const data =
+      value.dtype === 'i32' ? Int32Array.from(value.data ?? []) : Float32Array.from(value.data ?? []);
     return { ...shape, dtype: value.dtype, transposed: false, data };
   }
   const info = paramInfo(source, value);
@@ -201,5 +244,11 @@ function toPart(value: Value, k: number, source: ParamSource): NativeParamPart {
     throw new UnsupportedError(`cpu: tensor "${info.name}" is ${info.dtype}; expected f32, f16 or bf16`);
   }
   if (info.data) return { ...shape, dtype: 'f32', transposed: false, data: info.data };
-  return { ...shape, dtype: info.dtype, transposed: info.transposed ?? false, file: info.file, offset: info.offset };
+  return {
+    ...shape,
+    dtype: info.dtype,
+    transposed: info.transposed ?? false,
+    file: info.file,
+    offset: info.offset,
+  };
 }

@@ -30,7 +30,10 @@ const input = (node: Node, name: string): Value => {
 const attr = (node: Node, name: string): number => Number(node.attrs[name] ?? 0);
 const indexOf = (table: object, name: unknown): number => Object.keys(table).indexOf(String(name));
 const plain = (node: Node, names: readonly string[], attrs: readonly number[] = []): KernelCall => ({
-  kernel: node.op, inputs: names.map((n) => node.inputs[n]), outputs: Object.values(node.outputs), attrs,
+  kernel: node.op,
+  inputs: names.map((n) => node.inputs[n]),
+  outputs: Object.values(node.outputs),
+  attrs,
 });
 
 interface LinearParts {
@@ -45,14 +48,19 @@ function linearCall({ node, room, traits }: Lowering, parts: LinearParts): Kerne
   const y = node.outputs.y as Value;
   const [first] = parts.weight.parts as Value[];
   const inputs: Operand[] = [x, parts.weight, parts.bias, parts.residual];
-  if (first?.dtype !== 'bf16' || !traits.bf16Dot) return { kernel: 'linear', inputs, outputs: [y], attrs: [parts.activation] };
+  if (first?.dtype !== 'bf16' || !traits.bf16Dot)
+    return { kernel: 'linear', inputs, outputs: [y], attrs: [parts.activation] };
   const even = 2 * Math.ceil(Number(x.shape.at(-1)) / 2);
   const rounded = room('bf16', [...x.shape.slice(0, -1), even]);
   return { kernel: 'linear', inputs, outputs: [y, rounded], attrs: [parts.activation] };
 }
 
 /** One vector for several weights: their biases, or as many zeros where one has none. */
-function biasOf(biases: readonly (Value | undefined)[], parts: readonly Value[], gated: boolean): ParamRequest | undefined {
+function biasOf(
+  biases: readonly (Value | undefined)[],
+  parts: readonly Value[],
+  gated: boolean,
+): ParamRequest | undefined {
   if (biases.every((b) => b === undefined)) return undefined;
   return { layout: 'vector', gated, parts: parts.map((w, i) => biases[i] ?? Number(w.shape[0])) };
 }
@@ -63,7 +71,11 @@ function fusedLinear(lowering: Lowering): KernelCall {
   const gated = node.attrs.combine === 'gate';
   return linearCall(lowering, {
     weight: { layout: 'panels', gated, parts },
-    bias: biasOf(['b0', 'b1', 'b2'].slice(0, parts.length).map((n) => node.inputs[n]), parts, gated),
+    bias: biasOf(
+      ['b0', 'b1', 'b2'].slice(0, parts.length).map((n) => node.inputs[n]),
+      parts,
+      gated,
+    ),
     residual: node.inputs.residual,
     activation: indexOf(activations, node.attrs.activation),
   });
@@ -72,15 +84,31 @@ function fusedLinear(lowering: Lowering): KernelCall {
 function matmul({ node, room }: Lowering): KernelCall {
   const rank = (node.outputs.y as Value).shape.length;
   const [a, b] = [input(node, 'a'), input(node, 'b')];
-  if (a.shape.length !== rank || b.shape.length !== rank) throw new ShapeError('matmul: the CPU takes operands of one rank');
+  if (a.shape.length !== rank || b.shape.length !== rank)
+    throw new ShapeError('matmul: the CPU takes operands of one rank');
   const [k = 0, n = 0] = b.shape.slice(-2);
-  if (typeof n !== 'number') throw new ShapeError(`matmul: the CPU takes a right side of fixed width, got ${n}`);
-  return { kernel: 'matmul', inputs: [a, b], outputs: [node.outputs.y as Value, room('f32', [Math.ceil(n / 16), k, 16])], attrs: [] };
+  if (typeof n !== 'number')
+    throw new ShapeError(`matmul: the CPU takes a right side of fixed width, got ${n}`);
+  return {
+    kernel: 'matmul',
+    inputs: [a, b],
+    outputs: [node.outputs.y as Value, room('f32', [Math.ceil(n / 16), k, 16])],
+    attrs: [],
+  };
 }
 
 /** One copy of a block: the axes of x in y's order, where it begins in x, and where in y. */
-const copy = (x: Value, y: Value, axes: readonly number[], from: readonly number[], to: readonly number[]): KernelCall => ({
-  kernel: 'copy', inputs: [x], outputs: [y], attrs: [...axes, ...from, ...to],
+const copy = (
+  x: Value,
+  y: Value,
+  axes: readonly number[],
+  from: readonly number[],
+  to: readonly number[],
+): KernelCall => ({
+  kernel: 'copy',
+  inputs: [x],
+  outputs: [y],
+  attrs: [...axes, ...from, ...to],
 });
 
 const ordered = (v: Value): number[] => v.shape.map((_, i) => i);
@@ -97,37 +125,84 @@ export const cpuLowerings: Readonly<Record<string, (lowering: Lowering) => reado
   reshape: () => [],
   transpose({ node }) {
     const [x, y] = [input(node, 'x'), node.outputs.y as Value];
-    return [copy(x, y, node.attrs.axes as readonly number[], y.shape.map(() => 0), y.shape.map(() => 0))];
+    return [
+      copy(
+        x,
+        y,
+        node.attrs.axes as readonly number[],
+        y.shape.map(() => 0),
+        y.shape.map(() => 0),
+      ),
+    ];
   },
   slice({ node }) {
     const [x, y] = [input(node, 'x'), node.outputs.y as Value];
-    return [copy(x, y, ordered(y), only(y, attr(node, 'axis'), attr(node, 'begin')), y.shape.map(() => 0))];
+    return [
+      copy(
+        x,
+        y,
+        ordered(y),
+        only(y, attr(node, 'axis'), attr(node, 'begin')),
+        y.shape.map(() => 0),
+      ),
+    ];
   },
   concat({ node }) {
     const [a, b, y, axis] = [input(node, 'a'), input(node, 'b'), node.outputs.y as Value, attr(node, 'axis')];
     const none = y.shape.map(() => 0);
-    return [copy(a, y, ordered(y), none, none), copy(b, y, ordered(y), none, only(y, axis, Number(a.shape[axis])))];
+    return [
+      copy(a, y, ordered(y), none, none),
+      copy(b, y, ordered(y), none, only(y, axis, Number(a.shape[axis]))),
+    ];
   },
   matmul: (lowering) => [matmul(lowering)],
   linear: (lowering) => {
     const { node } = lowering;
     const w = input(node, 'w');
-    return [linearCall(lowering, { weight: weights(w), bias: biasOf([node.inputs.bias], [w], false), residual: undefined, activation: 0 })];
+    return [
+      linearCall(lowering, {
+        weight: weights(w),
+        bias: biasOf([node.inputs.bias], [w], false),
+        residual: undefined,
+        activation: 0,
+      }),
+    ];
   },
   fused_linear: (lowering) => [fusedLinear(lowering)],
-  embedding: ({ node }) => [{ kernel: 'embedding', inputs: [weights(input(node, 'w')), input(node, 'ids')], outputs: [node.outputs.y as Value], attrs: [] }],
+  embedding: ({ node }) => [
+    {
+      kernel: 'embedding',
+      inputs: [weights(input(node, 'w')), input(node, 'ids')],
+      outputs: [node.outputs.y as Value],
+      attrs: [],
+    },
+  ],
   gather_rows: ({ node }) => [plain(node, ['x', 'rows'])],
   rms_norm: ({ node }) => [plain(node, ['x', 'weight'], [attr(node, 'eps')])],
   layer_norm: ({ node }) => [plain(node, ['x', 'weight', 'bias'], [attr(node, 'eps')])],
   rope_table: ({ node }) => [plain(node, ['positions', 'inv_freq', 'set'], [attr(node, 'scale')])],
-  rope_kv_write: ({ node }) => [plain(
-    node, ['qkv', 'k_cache', 'v_cache', 'slots', 'cos', 'sin', 'q_norm', 'k_norm'], ['heads', 'interleaved', 'eps'].map((n) => attr(node, n)),
-  )],
+  rope_kv_write: ({ node }) => [
+    plain(
+      node,
+      ['qkv', 'k_cache', 'v_cache', 'slots', 'cos', 'sin', 'q_norm', 'k_norm'],
+      ['heads', 'interleaved', 'eps'].map((n) => attr(node, n)),
+    ),
+  ],
   kv_write: ({ node }) => [plain(node, ['k', 'v', 'k_cache', 'v_cache', 'slots'])],
   kv_copy: ({ node }) => [plain(node, ['k_cache', 'v_cache', 'from', 'to'])],
-  paged_attention: ({ node }) => [plain(
-    node, ['q', 'k_cache', 'v_cache', 'q_starts', 'context_lens', 'block_tables', 'slopes'], attention.map((n) => attr(node, n)),
-  )],
-  attention: ({ node }) => [plain(node, ['q', 'k', 'v', 'q_starts', 'k_starts', 'slopes'], attention.map((n) => attr(node, n)))],
+  paged_attention: ({ node }) => [
+    plain(
+      node,
+      ['q', 'k_cache', 'v_cache', 'q_starts', 'context_lens', 'block_tables', 'slopes'],
+      attention.map((n) => attr(node, n)),
+    ),
+  ],
+  attention: ({ node }) => [
+    plain(
+      node,
+      ['q', 'k', 'v', 'q_starts', 'k_starts', 'slopes'],
+      attention.map((n) => attr(node, n)),
+    ),
+  ],
   sample: ({ node }) => [plain(node, ['logits', 'row_floats', 'row_ints', 'lists'])],
 };

@@ -35,6 +35,8 @@ class ReferenceSession implements Session {
 
   async compile(graph: Graph, { signal, onProgress }: CompileOptions = {}): Promise<Executable> {
     const primitives = decompose(graph, () => false);
+    const size = (name: string): number => this.#source.get(name)?.bytes ?? 0;
+    const total = [...primitives.params.keys()].reduce((n, name) => n + size(name), 0);
     let done = 0;
     for (const value of primitives.params.values()) {
       throwIfAborted(signal);
@@ -43,13 +45,18 @@ class ReferenceSession implements Session {
         const data = await readParam(this.#source, value.name, { signal });
         // The graph may give a tensor a narrower type than its file does.
         const stored = this.#source.get(value.name)?.dtype === value.dtype;
-        this.#params.set(value.name, { shape, data: stored ? data : data.map((x) => roundTo(value.dtype, x)) });
+        this.#params.set(value.name, {
+          shape,
+          data: stored ? data : data.map((x) => roundTo(value.dtype, x)),
+        });
       }
-      onProgress?.(++done, primitives.params.size);
+      done += size(value.name);
+      onProgress?.(done, total);
     }
     for (const value of primitives.states.values()) {
       const shape = evalShape(value.shape, {});
-      if (!this.#states.has(value.name)) this.#states.set(value.name, { shape, data: new Float64Array(elementCount(shape)) });
+      if (!this.#states.has(value.name))
+        this.#states.set(value.name, { shape, data: new Float64Array(elementCount(shape)) });
     }
     return { run: (request) => this.#run(primitives, request) };
   }
@@ -58,7 +65,8 @@ class ReferenceSession implements Session {
     const values = new Map<Value, RefTensor>();
     for (const v of graph.params.values()) values.set(v, this.#params.get(v.name) as RefTensor);
     for (const v of graph.states.values()) values.set(v, this.#states.get(v.name) as RefTensor);
-    for (const v of graph.constants) values.set(v, { shape: evalShape(v.shape, {}), data: Float64Array.from(v.data ?? []) });
+    for (const v of graph.constants)
+      values.set(v, { shape: evalShape(v.shape, {}), data: Float64Array.from(v.data ?? []) });
     for (const v of graph.inputs.values()) values.set(v, feed(v, inputs[v.name], bindings));
     let turn = performance.now();
     for (const node of graph.nodes) {
@@ -69,17 +77,23 @@ class ReferenceSession implements Session {
         turn = performance.now();
       }
     }
-    return Object.fromEntries([...graph.outputs].map(([name, v]) => [name, toTensor(v, values.get(v) as RefTensor)]));
+    return Object.fromEntries(
+      [...graph.outputs].map(([name, v]) => [name, toTensor(v, values.get(v) as RefTensor)]),
+    );
   }
 
   #step(node: Node, op: AnyOp, values: Map<Value, RefTensor>, bindings: Bindings): void {
     if (op.kind !== 'primitive') throw new ShapeError(`reference: ${op.name} was not decomposed`);
-    const inputs = Object.fromEntries(Object.entries(node.inputs).map(([name, v]) => [name, values.get(v) as RefTensor]));
+    const inputs = Object.fromEntries(
+      Object.entries(node.inputs).map(([name, v]) => [name, values.get(v) as RefTensor]),
+    );
     const outputs: Record<string, RefTensor> = {};
     for (const [name, value] of Object.entries(node.outputs)) {
       const shape = evalShape(value.shape, bindings);
       const before = op.writes?.[name];
-      const data = before ? (inputs[before] as RefTensor).data.slice() : new Float64Array(elementCount(shape));
+      const data = before
+        ? (inputs[before] as RefTensor).data.slice()
+        : new Float64Array(elementCount(shape));
       outputs[name] = { shape, data };
       values.set(value, outputs[name]);
       if (value.state !== undefined) this.#states.set(value.state, outputs[name]);
@@ -97,7 +111,9 @@ class ReferenceSession implements Session {
 function feed(value: Value, data: Int32Array | Float32Array | undefined, bindings: Bindings): RefTensor {
   const shape = evalShape(value.shape, bindings);
   if (data?.length !== elementCount(shape)) {
-    throw new InvalidArgumentError(`input "${value.name}": expected ${elementCount(shape)} numbers for [${shape.join(',')}], got ${data?.length ?? 'nothing'}`);
+    throw new InvalidArgumentError(
+      `input "${value.name}": expected ${elementCount(shape)} numbers for [${shape.join(',')}], got ${data?.length ?? 'nothing'}`,
+    );
   }
   return { shape, data: Float64Array.from(data) };
 }

@@ -23,7 +23,7 @@ export interface SelectOptions {
  * cannot run here, UnsupportedError if this version does not have it.
  */
 export function selectExecutor(options: SelectOptions): Selection {
-  const device = options.device ?? process.env.TRIGA_DEVICE ?? 'auto';
+  const device = options.device ?? (process.env.TRIGA_DEVICE || 'auto');
   if (!(deviceNames as readonly string[]).includes(device)) {
     throw new InvalidArgumentError(`device: expected one of ${deviceNames.join(', ')}, got "${device}"`);
   }
@@ -56,6 +56,7 @@ export function threadCount(given: number | undefined): number | undefined {
   const threads = given ?? (fromEnvironment ? Number(fromEnvironment) : undefined);
   if (threads === undefined || (Number.isInteger(threads) && threads >= 1 && threads <= 256)) return threads;
   const name = given === undefined ? 'TRIGA_THREADS' : 'threads';
-  throw new InvalidArgumentError(`${name}: expected an integer from 1 to 256, got ${String(given ?? fromEnvironment)}`);
+  throw new InvalidArgumentError(
+    `${name}: expected an integer from 1 to 256, got ${String(given ?? fromEnvironment)}`,
+  );
 }
-

@@ -69,7 +69,7 @@ export class BeamGeneration implements Generation {
     const next = parents.map((parent, i) =>
       parent.fork(this.#pool as KvPool, step.tokens[i] as number, copies),
     );
-    for (const beam of this.#beams) beam.release();
+    for (const beam of this.#beams) beam.giveBack();
     this.#beams = next;
     return copies;
   }

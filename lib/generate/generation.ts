@@ -30,7 +30,10 @@ export interface Generation {
   start(pool: KvPool): void;
   /** What the sampler needs to know to choose the next token of one of its sequences. */
   row(sequence: Sequence): SampleRow;
-  /** Takes the choices for those of its sequences that were computed to their end; all of them, or none. */
+  /**
+   * Takes the choices for those of its sequences that were computed to their end; all of them, or none. What it takes from the pool, it
+   * takes before it first waits.
+   */
   advance(choices: ReadonlyMap<Sequence, RowChoice>): readonly BlockCopy[] | Promise<readonly BlockCopy[]>;
   /** Gives its blocks back. */
   release(): void;

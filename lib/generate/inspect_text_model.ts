@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { dtypeBytes } from '../dtype.js';
 import type { Value } from '../ir/value.js';
 import { buildTextGraph } from '../models/text_graph.js';
@@ -58,9 +59,10 @@ export async function inspectTextModel(
   const unusedTensors = checkParams(
     new Map(needed.map((value) => [value.name, { shape: value.shape as number[] }])),
     params,
+    ['lm_head.weight'],
   );
   const { chatTemplates } = readTokenizerSettings(directory);
-  const tokenizer = await isFile(`${directory}/tokenizer.json`);
+  const tokenizer = await isFile(join(directory, 'tokenizer.json'));
   const kvBytesPerToken = bytesOf([...graph.states.values()]) / kvBlockSize;
   const { ignored: _, ...generation } = defaults;
   return {

@@ -37,7 +37,7 @@ export class KvPool {
     return this.#free.length + this.#idle.size - this.#reserved;
   }
 
-  /** Blocks given out since the beginning. */
+  /** Blocks given out since the beginning, less those given back. */
   get taken(): number {
     return this.#taken;
   }
@@ -79,9 +79,12 @@ export class KvPool {
     else this.#free.push(block);
   }
 
-  /** Whether more than one sequence holds the block. */
-  isShared(block: number): boolean {
-    return (this.#counts[block] as number) > 1;
+  /** As {@link release}, of a block in whose place another will be taken: if nobody holds it any more, it is promised again. */
+  giveBack(block: number): void {
+    this.release(block);
+    if (this.#counts[block] !== 0) return;
+    this.#reserved++;
+    this.#taken--;
   }
 
   /** The longest known chain of full blocks that `ids` begins with, at most `most` blocks, each retained. */

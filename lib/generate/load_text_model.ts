@@ -1,9 +1,9 @@
 import { closest } from 'fastest-levenshtein';
 import { InvalidArgumentError, throwIfAborted, UnsupportedError } from '../errors.js';
 import type { CompileOptions, Executable } from '../exec/executor.js';
-import { type DeviceOption, selectExecutor } from '../exec/select.js';
+import { type DeviceOption, deviceNames, selectExecutor } from '../exec/select.js';
 import { loadTokenizer } from '../tokenizers/tokenizer.js';
-import { isHubSource, resolveHubModel } from '../weights/hub.js';
+import { type HubOptions, isHubSource, resolveHubModel } from '../weights/hub.js';
 import { ModelRuntime, type WeightsOption } from './model_runtime.js';
 import { openTextModel } from './open_text_model.js';
 import { defaultLimits, Scheduler, type StepLimits } from './scheduler.js';
@@ -31,7 +31,7 @@ export interface LoadInternals {
 }
 
 const choices: Readonly<Record<'device' | 'weights' | 'kvCache', readonly string[]>> = {
-  device: ['auto', 'cuda', 'cpu', 'onnx', 'reference'],
+  device: deviceNames,
   weights: ['stored', 'f32', 'bf16', 'q8', 'q4', 'w8a8'],
   kvCache: ['f32', 'bf16', 'q8'],
 };
@@ -57,7 +57,7 @@ export async function loadWith(
   checkOptions(source, options);
   const { signal, onProgress } = options;
   throwIfAborted(signal);
-  const directory = isHubSource(source) ? await resolveHubModel(source, { signal }) : source;
+  const directory = isHubSource(source) ? await resolveHubModel(source, hubOptions(options)) : source;
   const { family, config, params, defaults, ignoredFields } = await openTextModel(directory, { signal });
   const { executor, fallbackReason } = selectExecutor(options);
   const runtime = new ModelRuntime({
@@ -68,10 +68,11 @@ export async function loadWith(
     weights: options.weights ?? 'stored',
     kvBytes: internals.kvBytes,
   });
+  const loadingTokenizer = loadTokenizer(directory, signal ? { signal } : {});
   try {
     const [{ sampler, copier }, tokenizer] = await Promise.all([
       compile(runtime, { signal, onProgress: (loaded, total) => onProgress?.({ loaded, total }) }),
-      loadTokenizer(directory, signal ? { signal } : {}),
+      loadingTokenizer,
     ]);
     throwIfAborted(signal);
     warn(directory, ignoredFields, runtime.unusedTensors);
@@ -103,9 +104,17 @@ export async function loadWith(
     });
   } catch (error) {
     await runtime.session.dispose();
+    const tokenizer = await loadingTokenizer.catch(() => undefined);
+    tokenizer?.dispose();
     throw error;
   }
 }
+
+/** Progress of a download is told as that of reading is. */
+const hubOptions = ({ signal, onProgress }: LoadOptions): HubOptions => ({
+  signal,
+  onProgress: ({ loadedBytes, totalBytes }) => onProgress?.({ loaded: loadedBytes, total: totalBytes }),
+});
 
 /** The graphs that every request needs: one after the other, as a session does one thing at a time. */
 async function compile(

@@ -59,6 +59,8 @@ export class ModelRuntime {
     const graph = output === 'copy' ? copyGraph(this.#build('logits')) : this.#build(output);
     const made = this.session.compile(graph, options);
     this.#compiled.set(output, made);
+    // A compile that fails (an abort, a lack of memory) may be tried again.
+    made.catch(() => this.#compiled.delete(output));
     return made;
   }
 }
@@ -112,9 +114,7 @@ function poolBlocks(
       `kv cache: ${kvBlockSize} positions need ${blockBytes} bytes, and the limit is ${budget}`,
     );
   }
-  const sequences = executor.device === 'reference' ? 4 : 16;
-  // A model of unbounded context may use all that there is.
-  return config.unbounded
-    ? Math.min(blocks, 1 << 20)
-    : Math.min(blocks, Math.max(64, sequences * (perSequence + 1)));
+  // The reference copies its cache at each write, so that has room for little. A model of unbounded context may use all there is.
+  if (executor.device === 'reference') return Math.min(blocks, Math.max(64, 4 * (perSequence + 1)));
+  return config.unbounded ? Math.min(blocks, 1 << 20) : Math.min(blocks, Math.max(64, 16 * (perSequence + 1)));
 }

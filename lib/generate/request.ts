@@ -63,6 +63,7 @@ export class GenerateRequest implements Promise<GenerateResult>, AsyncIterable<G
   async *[Symbol.asyncIterator](): AsyncGenerator<GeneratePiece, void, undefined> {
     let decoder: DecodeStream | undefined;
     let complete = false;
+    let given = 0;
     try {
       while (true) {
         if (this.#queue.length === 0 && !this.#ended)
@@ -70,15 +71,20 @@ export class GenerateRequest implements Promise<GenerateResult>, AsyncIterable<G
             this.#wake = resolve;
           });
         const tokens = this.#queue.splice(0);
+        given += tokens.length;
         if (tokens.length > 0) {
           decoder ??= this.#work.decoder();
           yield await this.#piece(tokens, decoder);
         } else if (this.#ended) break;
       }
-      const { tokens } = await this.#result;
-      const rest = tokens.length > 0 ? await decoder?.flush() : '';
+      const { text, tokens, sequences } = await this.#result;
       complete = true;
-      if (rest) yield this.#withLogprobs({ text: rest, tokens: [] }, []);
+      const rest = given > 0 ? await decoder?.flush() : text;
+      // The best beam is known at the end only: all of it comes at once.
+      const late = given > 0 ? [] : tokens;
+      const logprobs = given > 0 ? [] : (sequences[0]?.logprobs ?? []);
+      if (rest || late.length > 0)
+        yield { text: rest ?? '', tokens: [...late], ...(this.#work.withLogprobs ? { logprobs } : {}) };
     } finally {
       decoder?.close();
       if (!complete) this.#work.abort();
@@ -89,10 +95,7 @@ export class GenerateRequest implements Promise<GenerateResult>, AsyncIterable<G
     const known = tokens.every((t) => t.text !== undefined);
     const heard = tokens.filter((t) => !t.silent).map((t) => t.token);
     const text = known ? tokens.map((t) => t.text).join('') : ((await decoder?.push(heard)) ?? '');
-    return this.#withLogprobs({ text, tokens: tokens.map((t) => t.token) }, tokens);
-  }
-
-  #withLogprobs(piece: GeneratePiece, tokens: readonly StreamedToken[]): GeneratePiece {
+    const piece = { text, tokens: tokens.map((t) => t.token) };
     return this.#work.withLogprobs ? { ...piece, logprobs: tokens.map((t) => t.logprobs) } : piece;
   }
 }

@@ -39,16 +39,18 @@ export class SampledGeneration implements Generation {
   readonly candidates: number;
   readonly #given: SampledGenerationOptions;
   #lanes: Lane[] = [];
-  #pool: KvPool | undefined;
   readonly #outcomes: (SequenceOutcome | undefined)[];
   #cached = 0;
 
   constructor(given: SampledGenerationOptions) {
     this.#given = given;
     const { maxNewTokens, numReturnSequences, logprobs } = given.options;
-    const prompt = blocksFor(given.prompt.length);
-    this.maxBlocks =
-      prompt + numReturnSequences * (blocksFor(given.prompt.length + maxNewTokens) - prompt + 1);
+    const [prompt, all] = [0, maxNewTokens].map((more) => blocksFor(given.prompt.length + more)) as [
+      number,
+      number,
+    ];
+    // Each sequence but the first has its own last block of the prompt, and what follows.
+    this.maxBlocks = all + (numReturnSequences - 1) * (all - prompt + 1);
     this.candidates = logprobs;
     this.#outcomes = new Array<SequenceOutcome | undefined>(numReturnSequences).fill(undefined);
   }
@@ -62,15 +64,14 @@ export class SampledGeneration implements Generation {
   }
 
   start(pool: KvPool): void {
-    this.#pool = pool;
-    this.#add(0);
-    this.#cached = this.#lanes[0]?.sequence.cached ?? 0;
+    const { prompt, root } = this.#given;
+    const sequence = new Sequence(pool, prompt, prompt.length, { root });
+    this.#cached = sequence.cached;
+    this.#add(sequence);
   }
 
-  #add(returnIndex: number): void {
-    const { prompt, root, watch } = this.#given;
-    const sequence = new Sequence(this.#pool as KvPool, prompt, prompt.length, { root, returnIndex });
-    this.#lanes.push({ sequence, logprobs: [], score: 0, stops: watch?.() });
+  #add(sequence: Sequence): void {
+    this.#lanes.push({ sequence, logprobs: [], score: 0, stops: this.#given.watch?.() });
   }
 
   row({ tokens, promptLength, returnIndex }: Sequence): SampleRow {
@@ -84,13 +85,13 @@ export class SampledGeneration implements Generation {
 
   async advance(choices: ReadonlyMap<Sequence, RowChoice>): Promise<readonly []> {
     const first = this.#lanes[0]?.sequence;
-    const begins = first?.returnIndex === 0 && first.tokens.length === first.promptLength;
+    // Once the prompt is in the cache, the other sequences share it.
+    if (first?.returnIndex === 0 && first.tokens.length === first.promptLength)
+      for (let i = 1; i < this.#outcomes.length; i++) this.#add(first.sibling(i));
     for (const lane of [...this.#lanes]) {
       const choice = choices.get(lane.sequence);
       if (choice) await this.#take(lane, choice);
     }
-    // The prompt is in the cache now: the other sequences find it there.
-    if (begins) for (let i = 1; i < this.#outcomes.length; i++) this.#add(i);
     return [];
   }
 

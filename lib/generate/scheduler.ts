@@ -36,8 +36,18 @@ interface Ticket {
   readonly reject: (reason: unknown) => void;
   /** Blocks promised to it and not taken; undefined: it waits. */
   outstanding?: number;
+  /** The last step in which its sequences decoded. */
+  decoded: number;
   settled: boolean;
 }
+
+interface ExclusiveWork {
+  readonly blocks: number;
+  readonly signal: AbortSignal;
+  readonly run: () => Promise<void>;
+}
+
+type TicketSlice = Slice & { readonly ticket: Ticket };
 
 /**
  * Runs the requests of one model together: each step computes the next rows of all running sequences, prompts in chunks beside the
@@ -48,8 +58,9 @@ export class Scheduler {
   readonly #model: SchedulerModel;
   #waiting: Ticket[] = [];
   #active: Ticket[] = [];
+  #steps = 0;
   /** Work that needs the model for itself between two steps. */
-  readonly #exclusive: (() => Promise<void>)[] = [];
+  readonly #exclusive: ExclusiveWork[] = [];
   #loop: Promise<void> | undefined;
   #running: { readonly tickets: ReadonlySet<Ticket>; readonly abort: AbortController } | undefined;
 
@@ -60,20 +71,14 @@ export class Scheduler {
   /** Runs a request to its end. Rejects with AbortError, with OutOfMemoryError if the pool can never hold it, or as the run fails. */
   run(generation: Generation, signal: AbortSignal): Promise<void> {
     const { pool } = this.#model;
-    if (generation.maxBlocks > pool.blocks) {
-      const [need, have] = [generation.maxBlocks, pool.blocks].map((n) => n * kvBlockSize);
-      return Promise.reject(
-        new OutOfMemoryError(
-          `generate: the request may need ${need} positions of KV cache, and the pool holds ${have}; shorten the prompt, lower maxNewTokens or the number of sequences`,
-        ),
-      );
-    }
+    if (generation.maxBlocks > pool.blocks)
+      return Promise.reject(poolError('generate', generation.maxBlocks, pool));
     return new Promise((resolve, reject) => {
       if (signal.aborted) {
         reject(abortError(signal.reason));
         return;
       }
-      const ticket: Ticket = { generation, signal, resolve, reject, settled: false };
+      const ticket: Ticket = { generation, signal, resolve, reject, decoded: 0, settled: false };
       signal.addEventListener(
         'abort',
         () => {
@@ -86,10 +91,15 @@ export class Scheduler {
     });
   }
 
-  /** Runs work that uses the model's executables, between two steps. */
-  exclusive<T>(work: () => Promise<T>): Promise<T> {
+  /**
+   * Runs work that uses the model's executables, between two steps, as soon as the pool has `blocks` to spare; requests that come
+   * later wait. After an abort it runs at once, to see that. Rejects with OutOfMemoryError if the pool can never hold so many.
+   */
+  exclusive<T>(work: () => Promise<T>, blocks: number, signal: AbortSignal): Promise<T> {
+    if (blocks > this.#model.pool.blocks)
+      return Promise.reject(poolError('logits', blocks, this.#model.pool));
     return new Promise((resolve, reject) => {
-      this.#exclusive.push(() => work().then(resolve, reject));
+      this.#exclusive.push({ blocks, signal, run: () => work().then(resolve, reject) });
       this.#wake();
     });
   }
@@ -110,9 +120,21 @@ export class Scheduler {
     // Calls made in the same turn of the event loop share the first step.
     await Promise.resolve();
     while (this.#waiting.length + this.#active.length + this.#exclusive.length > 0) {
-      for (const work of this.#exclusive.splice(0)) await work();
-      this.#admit();
-      await this.#step();
+      await this.#runExclusive();
+      if (this.#exclusive.length === 0) this.#admit();
+      if (this.#active.length > 0) await this.#step();
+      else if (this.#waiting.length + this.#exclusive.length > 0) this.#refuse();
+    }
+  }
+
+  async #runExclusive(): Promise<void> {
+    for (
+      let next = this.#exclusive[0];
+      next && (next.signal.aborted || next.blocks <= this.#model.pool.available);
+      next = this.#exclusive[0]
+    ) {
+      this.#exclusive.shift();
+      await next.run();
     }
   }
 
@@ -127,10 +149,27 @@ export class Scheduler {
       this.#waiting.shift();
       next.outstanding = next.generation.maxBlocks;
       pool.reserve(next.outstanding);
-      this.#track(next, () => {
-        next.generation.start(pool);
-      });
       this.#active.push(next);
+      this.#start(next);
+    }
+  }
+
+  /** Nothing runs, and yet the pool cannot serve who is next: blocks were lost. An error, where the loop would never end. */
+  #refuse(): void {
+    const [ticket] = this.#waiting;
+    if (!ticket) throw new Error('scheduler: the KV pool has lost blocks');
+    this.#settle(ticket, poolError('generate', ticket.generation.maxBlocks, this.#model.pool));
+    this.#remove(ticket);
+  }
+
+  #start(ticket: Ticket): void {
+    try {
+      this.#track(ticket, () => {
+        ticket.generation.start(this.#model.pool);
+      });
+    } catch (error) {
+      this.#settle(ticket, error);
+      this.#remove(ticket);
     }
   }
 
@@ -138,19 +177,26 @@ export class Scheduler {
   #track(ticket: Ticket, work: () => void): void {
     const { pool } = this.#model;
     const before = pool.taken;
-    work();
-    ticket.outstanding = (ticket.outstanding ?? 0) - (pool.taken - before);
+    try {
+      work();
+    } finally {
+      ticket.outstanding = (ticket.outstanding ?? 0) - (pool.taken - before);
+    }
   }
 
   async #step(): Promise<void> {
-    const slices = this.#compose();
-    if (slices.length === 0) return;
     const abort = new AbortController();
-    const tickets = new Set(slices.map((s) => s.ticket));
-    this.#running = { tickets, abort };
+    let tickets: ReadonlySet<Ticket> = new Set(this.#active);
     try {
+      const slices = this.#compose();
+      if (slices.length === 0)
+        throw new Error('scheduler: requests are active, and none has rows to compute');
+      tickets = new Set(slices.map((s) => s.ticket));
+      this.#running = { tickets, abort };
       const choices = await this.#compute(slices, abort.signal);
-      for (const ticket of tickets) await this.#advance(ticket, choices, abort.signal);
+      // At once, so that those who wait for their text's decoder wait together.
+      const copies = await Promise.all([...tickets].map((ticket) => this.#advance(ticket, choices)));
+      await this.#copy(copies.flat(), abort.signal);
     } catch (error) {
       for (const ticket of tickets) this.#settle(ticket, error);
     } finally {
@@ -160,27 +206,36 @@ export class Scheduler {
   }
 
   /** The rows of the next step: first those of sequences that decode, then chunks of prompts, in order of arrival. */
-  #compose(): (Slice & { readonly ticket: Ticket })[] {
-    const { limits } = this.#model;
-    const all = this.#active.flatMap((ticket) =>
-      ticket.generation.sequences.map((sequence) => ({ ticket, sequence })),
-    );
-    const decoding = all.filter(({ sequence }) => sequence.pending === 1);
-    const slices = this.#take(decoding.slice(0, limits.maxRows).map((s) => ({ ...s, rows: 1 })));
-    let room = Math.min(
-      limits.maxRows - slices.length,
-      slices.length > 0 ? limits.prefillBesideDecode : limits.maxRows,
-    );
-    for (const { ticket, sequence } of all) {
-      if (sequence.pending === 1 || room === 0) continue;
-      const rows = Math.min(sequence.pending, room);
-      slices.push(...this.#take([{ ticket, sequence, rows }]));
-      room -= rows;
+  #compose(): TicketSlice[] {
+    const { maxRows, prefillBesideDecode } = this.#model.limits;
+    const slices = this.#take(this.#decoding());
+    let room = slices.length > 0 ? Math.min(maxRows - slices.length, prefillBesideDecode) : maxRows;
+    for (const ticket of this.#active) {
+      for (const sequence of ticket.generation.sequences) {
+        if (sequence.pending === 1 || room <= 0) continue;
+        const rows = Math.min(sequence.pending, room);
+        slices.push(...this.#take([{ ticket, sequence, rows }]));
+        room -= rows;
+      }
     }
     return slices;
   }
 
-  #take<S extends Slice & { readonly ticket: Ticket }>(slices: S[]): S[] {
+  /** A row of each sequence that decodes; of more than a step holds, those that waited longest. Those of one request go together. */
+  #decoding(): TicketSlice[] {
+    this.#steps++;
+    const slices: TicketSlice[] = [];
+    for (const ticket of [...this.#active].sort((a, b) => a.decoded - b.decoded)) {
+      const sequences = ticket.generation.sequences.filter(({ pending }) => pending === 1);
+      if (sequences.length === 0) continue;
+      if (slices.length > 0 && slices.length + sequences.length > this.#model.limits.maxRows) break;
+      ticket.decoded = this.#steps;
+      slices.push(...sequences.map((sequence) => ({ ticket, sequence, rows: 1 })));
+    }
+    return slices;
+  }
+
+  #take(slices: TicketSlice[]): TicketSlice[] {
     for (const { ticket, sequence, rows } of slices)
       this.#track(ticket, () => {
         sequence.grow(rows);
@@ -189,10 +244,7 @@ export class Scheduler {
   }
 
   /** Computes the rows, and chooses a token for each sequence whose last row is among them. */
-  async #compute(
-    slices: readonly (Slice & { readonly ticket: Ticket })[],
-    signal: AbortSignal,
-  ): Promise<Map<Sequence, RowChoice>> {
+  async #compute(slices: readonly TicketSlice[], signal: AbortSignal): Promise<Map<Sequence, RowChoice>> {
     const last = lastRows(slices);
     const ends = slices
       .map((s, i) => ({ ...s, row: last[i] as number }))
@@ -209,25 +261,26 @@ export class Scheduler {
     return new Map(ends.map((s, i) => [s.sequence, choiceOf(result, i, candidates)]));
   }
 
-  async #advance(
-    ticket: Ticket,
-    choices: ReadonlyMap<Sequence, RowChoice>,
-    signal: AbortSignal,
-  ): Promise<void> {
+  /** Hands a request its choices; returns the blocks that must be copied before its next step. */
+  async #advance(ticket: Ticket, choices: ReadonlyMap<Sequence, RowChoice>): Promise<readonly BlockCopy[]> {
     const { generation } = ticket;
-    if (ticket.settled || !generation.sequences.some((s) => choices.has(s))) return;
+    if (ticket.settled || !generation.sequences.some((s) => choices.has(s))) return [];
     try {
-      const taken = this.#model.pool.taken;
-      const copies = await generation.advance(choices);
-      ticket.outstanding = (ticket.outstanding ?? 0) - (this.#model.pool.taken - taken);
-      if (copies.length > 0) await this.#copy(copies, signal);
+      let copies: ReturnType<Generation['advance']> = [];
+      this.#track(ticket, () => {
+        copies = generation.advance(choices);
+      });
+      const made = await copies;
       if (generation.sequences.length === 0) this.#settle(ticket);
+      return made;
     } catch (error) {
       this.#settle(ticket, error);
+      return [];
     }
   }
 
   async #copy(copies: readonly BlockCopy[], signal: AbortSignal): Promise<void> {
+    if (copies.length === 0) return;
     const inputs = { from: Int32Array.from(copies, (c) => c.from), to: Int32Array.from(copies, (c) => c.to) };
     await this.#model.copier.run({ inputs, bindings: { P: copies.length }, signal });
   }
@@ -254,6 +307,13 @@ export class Scheduler {
     this.#waiting = this.#waiting.filter((t) => t !== ticket);
     this.#active = this.#active.filter((t) => t !== ticket);
   }
+}
+
+function poolError(where: string, blocks: number, pool: KvPool): OutOfMemoryError {
+  const [need, have] = [blocks, pool.blocks].map((n) => n * kvBlockSize);
+  return new OutOfMemoryError(
+    `${where}: the request may need ${need} positions of KV cache, and the pool holds ${have}; shorten the prompt, lower maxNewTokens or the number of sequences`,
+  );
 }
 
 function withSampling(

@@ -81,6 +81,19 @@ export class Sequence {
     return child;
   }
 
+  /** Another sequence of the same prompt, which is in the cache: it shares the full blocks, and computes at least one token. */
+  sibling(returnIndex: number): Sequence {
+    const blocks = this.blocks.slice(0, Math.floor((this.promptLength - 1) / kvBlockSize));
+    for (const block of blocks) this.#pool.retain(block);
+    const prompt = this.tokens.slice(0, this.promptLength);
+    return new Sequence(this.#pool, prompt, this.promptLength, { root: this.#root, returnIndex, blocks });
+  }
+
+  /** Ends it in favour of its forks, to which the blocks that become free are promised. */
+  giveBack(): void {
+    for (const block of this.blocks.splice(0).reverse()) this.#pool.giveBack(block);
+  }
+
   release(): void {
     // The end of a prefix is given up before its beginning.
     for (const block of this.blocks.splice(0).reverse()) this.#pool.release(block);

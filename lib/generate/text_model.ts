@@ -1,7 +1,9 @@
 import { InvalidArgumentError, type TrigaError, throwIfAborted, UnsupportedError } from '../errors.js';
+import type { Executable } from '../exec/executor.js';
 import type { RopeFrequencies } from '../nn/rope_frequencies.js';
 import type { Tensor } from '../tensor.js';
-import type { ChatMessage, Tokenizer } from '../tokenizers/tokenizer.js';
+import type { ChatMessage } from '../tokenizers/chat_template.js';
+import type { Tokenizer } from '../tokenizers/tokenizer.js';
 import { BeamGeneration } from './beam_generation.js';
 import type { FileDefaults } from './generation_config.js';
 import { blocksFor } from './kv_pool.js';
@@ -86,7 +88,7 @@ export class TextModel {
     return new GenerateRequest({
       run: async (emit) => {
         const started = performance.now();
-        ids = await this.#promptIds(prompt, options.signal);
+        ids = await this.#promptIds(prompt, options?.signal);
         decoder = this.#parts.tokenizer;
         return await this.#run(ids, options, abort.signal, started, emit);
       },
@@ -94,7 +96,7 @@ export class TextModel {
         abort.abort();
       },
       decoder: () => decoder?.stream(ids),
-      withLogprobs: (options.logprobs ?? 0) > 0,
+      withLogprobs: (options?.logprobs ?? 0) > 0,
     });
   }
 
@@ -111,48 +113,42 @@ export class TextModel {
     signal?: AbortSignal,
   ): Promise<Record<string, Tensor>> {
     this.#checkIds(ids);
-    const { runtime, scheduler, rope } = this.#parts;
-    const parts: Readonly<Record<string, Tensor>>[] = [];
-    await scheduler
-      .exclusive(async () => {
-        const stop = AbortSignal.any([this.#disposal.signal, ...(signal ? [signal] : [])]);
-        throwIfAborted(stop);
-        const executable = await runtime.executable(output);
-        const sequence = this.#borrow(ids);
-        try {
-          while (sequence.pending > 0) {
-            const rows = Math.min(sequence.pending, logitRows);
-            const request = packStep(
-              [{ sequence, rows }],
-              Array.from({ length: rows }, (_, i) => i),
-              rope,
-            );
-            parts.push(await executable.run({ ...request, signal: stop }));
-            sequence.advance(rows);
-          }
-        } finally {
-          sequence.release();
-        }
-      })
-      .catch((error: unknown) => {
-        throw this.#disposed ? disposedError() : error;
-      });
-    return joinRows(parts);
+    const stop = AbortSignal.any([this.#disposal.signal, ...(signal ? [signal] : [])]);
+    const work = async (): Promise<Record<string, Tensor>> => {
+      throwIfAborted(stop);
+      const executable = await this.#parts.runtime.executable(output);
+      return joinRows(await this.#chunks(executable, ids, stop));
+    };
+    try {
+      return await this.#parts.scheduler.exclusive(work, blocksFor(ids.length), stop);
+    } catch (error) {
+      throw this.#disposed ? disposedError() : error;
+    }
   }
 
-  /** A sequence of its own in the KV pool, for the length of one call. */
-  #borrow(ids: readonly number[]): Sequence {
-    const { pool } = this.#parts.runtime;
-    const need = blocksFor(ids.length);
-    if (need > pool.available) {
-      throw new InvalidArgumentError(
-        `logits: ${ids.length} tokens do not fit into the KV pool beside the requests that run; wait for those`,
-      );
-    }
-    pool.reserve(need);
-    const sequence = new Sequence(pool, ids, ids.length);
+  /** Outputs of consecutive chunks of `ids`, as a sequence of their own in the KV pool. */
+  async #chunks(
+    executable: Executable,
+    ids: readonly number[],
+    signal: AbortSignal,
+  ): Promise<Readonly<Record<string, Tensor>>[]> {
+    const { runtime, rope } = this.#parts;
+    runtime.pool.reserve(blocksFor(ids.length));
+    const sequence = new Sequence(runtime.pool, ids, ids.length);
     sequence.grow(ids.length);
-    return sequence;
+    const parts: Readonly<Record<string, Tensor>>[] = [];
+    try {
+      while (sequence.pending > 0) {
+        const rows = Math.min(sequence.pending, logitRows);
+        const wanted = Array.from({ length: rows }, (_, i) => i);
+        const request = packStep([{ sequence, rows }], wanted, rope);
+        parts.push(await executable.run({ ...request, signal }));
+        sequence.advance(rows);
+      }
+    } finally {
+      sequence.release();
+    }
+    return parts;
   }
 
   async #promptIds(prompt: Prompt, signal: AbortSignal | undefined): Promise<readonly number[]> {
@@ -217,7 +213,12 @@ export class TextModel {
     ]);
     if (room > 0) await this.#schedule(generation, signal);
     const { sequences, cachedTokens } =
-      room > 0 ? generation.outcome : { sequences: [emptyOutcome], cachedTokens: 0 };
+      room > 0
+        ? generation.outcome
+        : {
+            sequences: new Array<SequenceOutcome>(options.numReturnSequences).fill(emptyOutcome),
+            cachedTokens: 0,
+          };
     const texts = await Promise.all(sequences.map((outcome) => this.#text(prompt, outcome)));
     const totalMs = performance.now() - started;
     return makeResult(prompt, sequences, texts, {
@@ -245,8 +246,8 @@ export class TextModel {
     const root = this.#prefixRoot(prompt.length + options.maxNewTokens, prompt.length);
     if (options.mode === 'beam') return new BeamGeneration(prompt, options, root);
     const { stopStrings } = options;
-    const watch =
-      stopStrings.length > 0 ? () => new StopWatch(this.tokenizer.stream(prompt), stopStrings) : undefined;
+    const tokenizer = stopStrings.length > 0 ? this.tokenizer : undefined;
+    const watch = tokenizer && (() => new StopWatch(tokenizer.stream(prompt), stopStrings));
     return new SampledGeneration({
       prompt,
       options,

@@ -39,7 +39,8 @@ interface OpBase<I extends readonly string[], A extends Attrs, O extends string>
 }
 
 /** An op that cannot be said in simpler ones. */
-export interface Primitive<I extends readonly string[], A extends Attrs, O extends string> extends OpBase<I, A, O> {
+export interface Primitive<I extends readonly string[], A extends Attrs, O extends string>
+  extends OpBase<I, A, O> {
   readonly kind: 'primitive';
   /** `'none'`: no gradient flows through it (integers, caches). */
   readonly gradient: Gradient<I, A, O> | 'none' | 'pending';
@@ -51,7 +52,8 @@ export interface Primitive<I extends readonly string[], A extends Attrs, O exten
 }
 
 /** An op that is a short program of others, kept whole where a kernel does it at once. */
-export interface Composite<I extends readonly string[], A extends Attrs, O extends string> extends OpBase<I, A, O> {
+export interface Composite<I extends readonly string[], A extends Attrs, O extends string>
+  extends OpBase<I, A, O> {
   readonly kind: 'composite';
   /** The same function in simpler ops: its meaning, and the oracle of its kernels. */
   decompose(inputs: Named<I, Value>, attrs: A): Readonly<Record<O, Value>>;
@@ -61,7 +63,9 @@ export interface Composite<I extends readonly string[], A extends Attrs, O exten
   readonly onnx?: OnnxLowering;
 }
 
-export type OpSpec<I extends readonly string[], A extends Attrs, O extends string> = Primitive<I, A, O> | Composite<I, A, O>;
+export type OpSpec<I extends readonly string[], A extends Attrs, O extends string> =
+  | Primitive<I, A, O>
+  | Composite<I, A, O>;
 /** Any op, as the registry knows it. */
 export type AnyOp = OpSpec<readonly string[], Attrs, string>;
 /** Applies an op to values of one graph and returns its outputs. */
@@ -93,7 +97,11 @@ export function defineOp<const I extends readonly string[], A extends Attrs, con
 }
 
 /** Applies an op known by its spec; what {@link defineOp}'s functions and the passes call. */
-export function applyOp(op: AnyOp, inputs: Readonly<Record<string, Value | undefined>>, attrs: Attrs): NamedValues {
+export function applyOp(
+  op: AnyOp,
+  inputs: Readonly<Record<string, Value | undefined>>,
+  attrs: Attrs,
+): NamedValues {
   const given: Record<string, Value> = {};
   for (const declared of op.inputs) {
     const name = declared.replace('?', '');

@@ -1,6 +1,6 @@
 import type { DType } from '../dtype.js';
 import { type Shape, ShapeError, sizeOf } from './shape.js';
-import type { Attrs, NamedTypes, NamedValues, Node, TensorType, Value, ValueKind } from './value.js';
+import type { Attrs, NamedTypes, NamedValues, Node, Value, ValueKind } from './value.js';
 
 /** Graphs whose values are in use; a value knows its graph through this table, so that values stay plain data. */
 const owners = new WeakMap<Value, Graph>();
@@ -40,7 +40,9 @@ export class Graph {
   /** Numbers known now, row-major. */
   constant(dtype: DType, shape: readonly number[], data: readonly number[]): Value {
     if (sizeOf(shape) !== data.length) {
-      throw new ShapeError(`constant: expected ${String(sizeOf(shape))} numbers for [${shape.join(',')}], got ${data.length}`);
+      throw new ShapeError(
+        `constant: expected ${String(sizeOf(shape))} numbers for [${shape.join(',')}], got ${data.length}`,
+      );
     }
     const value = this.#value({ kind: 'const', name: `const${this.constants.length}`, dtype, shape, data });
     this.constants.push(value);
@@ -54,11 +56,23 @@ export class Graph {
   }
 
   /** Appends a node; called by the ops. `writes` names, for an output that is a state's next version, the input it continues. */
-  append(op: string, inputs: NamedValues, attrs: Attrs, types: NamedTypes, writes: Readonly<Record<string, string>>): NamedValues {
+  append(
+    op: string,
+    inputs: NamedValues,
+    attrs: Attrs,
+    types: NamedTypes,
+    writes: Readonly<Record<string, string>>,
+  ): NamedValues {
     const outputs: Record<string, Value> = {};
-    for (const [name, type] of Object.entries(types)) {
+    for (const [name, { dtype, shape }] of Object.entries(types)) {
       const state = inputs[writes[name] ?? '']?.state;
-      outputs[name] = this.#value({ kind: 'node', name: `${op}.${name}`, ...type, ...(state === undefined ? {} : { state }) });
+      outputs[name] = this.#value({
+        kind: 'node',
+        name: `${op}.${name}`,
+        dtype,
+        shape,
+        ...(state === undefined ? {} : { state }),
+      });
     }
     this.nodes.push({ op, inputs, attrs, outputs });
     return outputs;
@@ -68,7 +82,9 @@ export class Graph {
     const known = table.get(name);
     if (known) {
       if (known.dtype !== dtype || known.shape.join() !== shape.join()) {
-        throw new ShapeError(`${kind} "${name}": expected ${known.dtype}[${known.shape.join(',')}] as before, got ${dtype}[${shape.join(',')}]`);
+        throw new ShapeError(
+          `${kind} "${name}": expected ${known.dtype}[${known.shape.join(',')}] as before, got ${dtype}[${shape.join(',')}]`,
+        );
       }
       return known;
     }
@@ -77,7 +93,7 @@ export class Graph {
     return value;
   }
 
-  #value(fields: TensorType & Omit<Value, 'id'>): Value {
+  #value(fields: Omit<Value, 'id'>): Value {
     const value: Value = { id: this.#nextId++, ...fields };
     owners.set(value, this);
     return value;

@@ -2,7 +2,8 @@ import type { Graph } from './graph.js';
 import { showType } from './shape.js';
 import type { Node, Value } from './value.js';
 
-const ref = (value: Value): string => (value.kind === 'node' ? `%${value.id}` : value.kind === 'const' ? value.name : `@${value.name}`);
+const ref = (value: Value): string =>
+  value.kind === 'node' ? `%${value.id}` : value.kind === 'const' ? value.name : `@${value.name}`;
 
 function printNode(node: Node): string {
   const outputs = Object.values(node.outputs).map((v) => `%${v.id}: ${showType(v)}`);

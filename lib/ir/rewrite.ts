@@ -13,7 +13,8 @@ export class Rewriter {
     for (const v of source.inputs.values()) this.set(v, this.target.input(v.name, v.dtype, v.shape));
     for (const v of source.params.values()) this.set(v, this.target.param(v.name, v.dtype, v.shape));
     for (const v of source.states.values()) this.set(v, this.target.state(v.name, v.dtype, v.shape));
-    for (const v of source.constants) this.set(v, this.target.constant(v.dtype, v.shape as number[], v.data ?? []));
+    for (const v of source.constants)
+      this.set(v, this.target.constant(v.dtype, v.shape as number[], v.data ?? []));
   }
 
   /** What `value` of the source has become in the target. */

@@ -1,5 +1,5 @@
-import { TrigaError } from '../errors.js';
 import type { DType } from '../dtype.js';
+import { TrigaError } from '../errors.js';
 
 /**
  * A size known when the graph is built (number), or at each run: an integer times a product of symbols, in the
@@ -21,7 +21,9 @@ function factors(dim: Dim): { coefficient: number; symbols: string[] } {
   if (typeof dim === 'number') return { coefficient: dim, symbols: [] };
   const parts = dim.split('*');
   const head = Number(parts[0]);
-  return Number.isNaN(head) ? { coefficient: 1, symbols: parts } : { coefficient: head, symbols: parts.slice(1) };
+  return Number.isNaN(head)
+    ? { coefficient: 1, symbols: parts }
+    : { coefficient: head, symbols: parts.slice(1) };
 }
 
 function canonical(coefficient: number, symbols: readonly string[]): Dim {
@@ -67,14 +69,16 @@ export function evalDim(dim: Dim, bindings: Bindings): number {
   return n;
 }
 
-export const evalShape = (shape: Shape, bindings: Bindings): number[] => shape.map((d) => evalDim(d, bindings));
+export const evalShape = (shape: Shape, bindings: Bindings): number[] =>
+  shape.map((d) => evalDim(d, bindings));
 
 /** Symbols that a shape names. */
 export const symbolsOf = (shape: Shape): string[] => shape.flatMap((d) => factors(d).symbols);
 
 /** A dimension that the op needs as a number. */
 export function fixedDim(op: string, what: string, dim: Dim | undefined): number {
-  if (typeof dim !== 'number') throw new ShapeError(`${op}: expected ${what} to be a fixed size, got ${String(dim)}`);
+  if (typeof dim !== 'number')
+    throw new ShapeError(`${op}: expected ${what} to be a fixed size, got ${String(dim)}`);
   return dim;
 }
 
@@ -87,7 +91,8 @@ export function expectShape(
   got: { dtype: DType; shape: Shape },
   want: readonly (Dim | undefined)[],
 ): void {
-  const same = got.shape.length === want.length && want.every((d, i) => d === undefined || d === got.shape[i]);
+  const same =
+    got.shape.length === want.length && want.every((d, i) => d === undefined || d === got.shape[i]);
   if (!same) {
     const shown = want.map((d) => d ?? '?').join(',');
     throw new ShapeError(`${op}: expected ${what} of shape [${shown}], got ${showType(got)}`);

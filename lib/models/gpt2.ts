@@ -25,17 +25,26 @@ export interface Gpt2Config extends TextConfig {
 /** x [T, C] → [T, C]. */
 function attention(s: Scope, c: Gpt2Config, inputs: TextInputs, layer: number, x: Value): Value {
   const qkv = s.linear(x, 'c_attn', 3 * c.dim, { bias: true });
-  const [q, k, v] = [0, 1, 2].map((i) => splitHeads(slice(qkv, 1, i * c.dim, (i + 1) * c.dim), c.heads)) as [Value, Value, Value];
+  const [q, k, v] = [0, 1, 2].map((i) => splitHeads(slice(qkv, 1, i * c.dim, (i + 1) * c.dim), c.heads)) as [
+    Value,
+    Value,
+    Value,
+  ];
   const scale = (c.scaleByHeadDim ? (c.dim / c.heads) ** -0.5 : 1) / (c.scaleByLayer ? layer + 1 : 1);
   return s.linear(mergeHeads(inputs.attend(layer, q, k, v, { scale })), 'c_proj', c.dim, { bias: true });
 }
 
 function mlp(s: Scope, c: Gpt2Config, x: Value): Value {
-  return s.linear(activation(c.activation, s.linear(x, 'c_fc', c.mlpDim, { bias: true })), 'c_proj', c.dim, { bias: true });
+  return s.linear(activation(c.activation, s.linear(x, 'c_fc', c.mlpDim, { bias: true })), 'c_proj', c.dim, {
+    bias: true,
+  });
 }
 
 function forward(s: Scope, c: Gpt2Config, inputs: TextInputs): Value[] {
-  let x = add(s.embedding(inputs.tokens, 'wte', c.vocabSize, c.dim), s.embedding(inputs.positions, 'wpe', c.contextLength, c.dim));
+  let x = add(
+    s.embedding(inputs.tokens, 'wte', c.vocabSize, c.dim),
+    s.embedding(inputs.positions, 'wpe', c.contextLength, c.dim),
+  );
   const hidden: Value[] = [];
   for (let i = 0; i < c.layers; i++) {
     hidden.push(x);
@@ -80,5 +89,6 @@ export const gpt2: TextFamily<Gpt2Config> = {
   },
   readConfig,
   forward,
-  head: (s, c, hidden) => linear(hidden, s.at(c.tied ? 'wte' : 'lm_head').param('weight', [c.vocabSize, c.dim])),
+  head: (s, c, hidden) =>
+    linear(hidden, s.at(c.tied ? 'wte' : 'lm_head').param('weight', [c.vocabSize, c.dim])),
 };

@@ -1,6 +1,6 @@
 import type { Value } from '../ir/value.js';
 import { mergeHeads, splitHeads } from '../nn/heads.js';
-import { ropeFrequencies, type RopeFrequencies } from '../nn/rope_frequencies.js';
+import { type RopeFrequencies, ropeFrequencies } from '../nn/rope_frequencies.js';
 import type { Scope } from '../nn/scope.js';
 import type { TextInputs } from '../nn/text_inputs.js';
 import { type Activation, activation } from '../ops/activation.js';
@@ -37,13 +37,24 @@ interface Rotation {
 }
 
 /** x [T, C] → [T, C]. */
-function attention(s: Scope, c: LlamaConfig, inputs: TextInputs, layer: number, x: Value, { cos, sin }: Rotation): Value {
+function attention(
+  s: Scope,
+  c: LlamaConfig,
+  inputs: TextInputs,
+  layer: number,
+  x: Value,
+  { cos, sin }: Rotation,
+): Value {
   const bias = c.qkvBias;
-  const heads = (name: string, count: number): Value => splitHeads(s.linear(x, `${name}_proj`, count * c.headDim, { bias }), count);
+  const heads = (name: string, count: number): Value =>
+    splitHeads(s.linear(x, `${name}_proj`, count * c.headDim, { bias }), count);
   const normed = (y: Value, name: string): Value => (c.qkNorm ? s.rmsNorm(y, `${name}_norm`, c.eps) : y);
   const q = rope(normed(heads('q', c.heads), 'q'), cos, sin); // [T, H, D]
   const k = rope(normed(heads('k', c.kvHeads), 'k'), cos, sin); // [T, Hkv, D]
-  const y = inputs.attend(layer, q, k, heads('v', c.kvHeads), { scale: c.headDim ** -0.5, window: c.windows[layer] ?? 0 });
+  const y = inputs.attend(layer, q, k, heads('v', c.kvHeads), {
+    scale: c.headDim ** -0.5,
+    window: c.windows[layer] ?? 0,
+  });
   return s.linear(mergeHeads(y), 'o_proj', c.dim, { bias: c.outputBias });
 }
 
@@ -62,7 +73,10 @@ function forward(scope: Scope, c: LlamaConfig, inputs: TextInputs): Value[] {
   for (let i = 0; i < c.layers; i++) {
     hidden.push(x);
     const layer = s.at('layers').at(i);
-    x = add(x, attention(layer.at('self_attn'), c, inputs, i, layer.rmsNorm(x, 'input_layernorm', c.eps), rotation));
+    x = add(
+      x,
+      attention(layer.at('self_attn'), c, inputs, i, layer.rmsNorm(x, 'input_layernorm', c.eps), rotation),
+    );
     x = add(x, mlp(layer.at('mlp'), c, layer.rmsNorm(x, 'post_attention_layernorm', c.eps)));
   }
   return [...hidden, s.rmsNorm(x, 'norm', c.eps)];
@@ -74,7 +88,9 @@ function head(s: Scope, c: LlamaConfig, hidden: Value): Value {
 }
 
 /** What the members of this family share; each says what differs. */
-function readShared(config: ConfigReader): Omit<LlamaConfig, 'windows' | 'qkvBias' | 'outputBias' | 'mlpBias' | 'qkNorm'> {
+function readShared(
+  config: ConfigReader,
+): Omit<LlamaConfig, 'windows' | 'qkvBias' | 'outputBias' | 'mlpBias' | 'qkNorm'> {
   const dim = config.num('hidden_size', { integer: true, min: 1 });
   const heads = config.num('num_attention_heads', { integer: true, min: 1 });
   if (!config.has('head_dim')) expectMultiple(config, 'hidden_size', dim, heads, 'num_attention_heads');
@@ -87,7 +103,12 @@ function readShared(config: ConfigReader): Omit<LlamaConfig, 'windows' | 'qkvBia
   const { rope, unbounded } = readRope(config, headDim, contextLength);
   return {
     vocabSize: config.num('vocab_size', { integer: true, min: 1 }),
-    contextLength, unbounded, dim, heads, kvHeads, headDim,
+    contextLength,
+    unbounded,
+    dim,
+    heads,
+    kvHeads,
+    headDim,
     layers: config.num('num_hidden_layers', { integer: true, min: 0 }),
     mlpDim: config.num('intermediate_size', { integer: true, min: 1 }),
     eps: config.num('rms_norm_eps', { min: 0, default: 1e-6 }),
@@ -102,16 +123,26 @@ const plain = { qkvBias: false, outputBias: false, mlpBias: false, qkNorm: false
 
 /** Llama 1 to 3.x. Touvron et al. 2023, https://arxiv.org/abs/2302.13971 */
 export const llama: TextFamily<LlamaConfig> = {
-  ...shared, name: 'llama', modelTypes: ['llama'],
+  ...shared,
+  name: 'llama',
+  modelTypes: ['llama'],
   readConfig(config) {
     const bias = config.bool('attention_bias', { default: false });
-    return { ...readShared(config), ...plain, qkvBias: bias, outputBias: bias, mlpBias: config.bool('mlp_bias', { default: false }) };
+    return {
+      ...readShared(config),
+      ...plain,
+      qkvBias: bias,
+      outputBias: bias,
+      mlpBias: config.bool('mlp_bias', { default: false }),
+    };
   },
 };
 
 /** Mistral: a sliding window, a free head width. Jiang et al. 2023, https://arxiv.org/abs/2310.06825 */
 export const mistral: TextFamily<LlamaConfig> = {
-  ...shared, name: 'mistral', modelTypes: ['mistral'],
+  ...shared,
+  name: 'mistral',
+  modelTypes: ['mistral'],
   readConfig(config) {
     const c = readShared(config);
     const window = config.num('sliding_window', { integer: true, min: 1, default: 0 });
@@ -121,7 +152,9 @@ export const mistral: TextFamily<LlamaConfig> = {
 
 /** Qwen2 and 2.5: biases on q, k and v. Yang et al. 2024, https://arxiv.org/abs/2407.10671 */
 export const qwen2: TextFamily<LlamaConfig> = {
-  ...shared, name: 'qwen2', modelTypes: ['qwen2'],
+  ...shared,
+  name: 'qwen2',
+  modelTypes: ['qwen2'],
   readConfig(config) {
     const c = readShared(config);
     return { ...c, ...plain, qkvBias: true, windows: readLayerWindows(config, c.layers) };
@@ -130,10 +163,19 @@ export const qwen2: TextFamily<LlamaConfig> = {
 
 /** Qwen3: norms on q and k heads. Yang et al. 2025, https://arxiv.org/abs/2505.09388 */
 export const qwen3: TextFamily<LlamaConfig> = {
-  ...shared, name: 'qwen3', modelTypes: ['qwen3'],
+  ...shared,
+  name: 'qwen3',
+  modelTypes: ['qwen3'],
   readConfig(config) {
     const c = readShared(config);
     const bias = config.bool('attention_bias', { default: false });
-    return { ...c, ...plain, qkvBias: bias, outputBias: bias, qkNorm: true, windows: readLayerWindows(config, c.layers) };
+    return {
+      ...c,
+      ...plain,
+      qkvBias: bias,
+      outputBias: bias,
+      qkNorm: true,
+      windows: readLayerWindows(config, c.layers),
+    };
   },
 };

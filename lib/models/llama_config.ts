@@ -5,30 +5,56 @@ import type { ConfigReader } from '../weights/config.js';
 
 /** Hugging Face's names of activations. */
 const activationNames: Readonly<Record<string, Activation>> = {
-  silu: 'silu', swish: 'silu', gelu: 'gelu', gelu_python: 'gelu', gelu_new: 'gelu_tanh', gelu_fast: 'gelu_tanh',
-  gelu_pytorch_tanh: 'gelu_tanh', gelu_accurate: 'gelu_tanh',
-  quick_gelu: 'quick_gelu', relu: 'relu', tanh: 'tanh', sigmoid: 'sigmoid', linear: 'none',
+  silu: 'silu',
+  swish: 'silu',
+  gelu: 'gelu',
+  gelu_python: 'gelu',
+  gelu_new: 'gelu_tanh',
+  gelu_fast: 'gelu_tanh',
+  gelu_pytorch_tanh: 'gelu_tanh',
+  gelu_accurate: 'gelu_tanh',
+  quick_gelu: 'quick_gelu',
+  relu: 'relu',
+  tanh: 'tanh',
+  sigmoid: 'sigmoid',
+  linear: 'none',
 };
 
 /** Reads an activation's name. Throws UnsupportedError for one that we do not have. */
 export function readActivation(config: ConfigReader, key: string, fallback: string): Activation {
   const name = config.str(key, { default: fallback });
   const known = Object.hasOwn(activationNames, name) ? activationNames[name] : undefined;
-  if (!known) throw new UnsupportedError(`config.json: ${key} "${name}" is not supported; known: ${Object.keys(activationNames).join(', ')}`);
+  if (!known)
+    throw new UnsupportedError(
+      `config.json: ${key} "${name}" is not supported; known: ${Object.keys(activationNames).join(', ')}`,
+    );
   return known;
 }
 
 /** Throws ModelFormatError unless `value` of the field `key` is a multiple of `unit`, which may be the value of another field. */
-export function expectMultiple(config: ConfigReader, key: string, value: number, unit: number, unitKey?: string): void {
+export function expectMultiple(
+  config: ConfigReader,
+  key: string,
+  value: number,
+  unit: number,
+  unitKey?: string,
+): void {
   if (value % unit === 0) return;
   const wanted = unitKey === undefined ? String(unit) : `${unitKey} ${unit}`;
   throw new ModelFormatError(`${config.where}: expected ${key} to be a multiple of ${wanted}, got ${value}`);
 }
 
 /** `rope_theta` and `rope_scaling` (or `rope_parameters`, their newer form). Unbounded: dynamic scaling follows any length. */
-export function readRope(config: ConfigReader, width: number, contextLength: number): { rope: RopeConfig; unbounded: boolean } {
+export function readRope(
+  config: ConfigReader,
+  width: number,
+  contextLength: number,
+): { rope: RopeConfig; unbounded: boolean } {
   const parameters = config.object('rope_parameters');
-  const theta = (parameters ?? config).num('rope_theta', { min: 1, default: config.num('rope_theta', { min: 1, default: 10000 }) });
+  const theta = (parameters ?? config).num('rope_theta', {
+    min: 1,
+    default: config.num('rope_theta', { min: 1, default: 10000 }),
+  });
   const scaling = readScaling(parameters ?? config.object('rope_scaling'), contextLength);
   return { rope: { theta, width, contextLength, scaling }, unbounded: scaling.type === 'dynamic' };
 }
@@ -36,7 +62,8 @@ export function readRope(config: ConfigReader, width: number, contextLength: num
 function readScaling(s: ConfigReader | undefined, contextLength: number): RopeScaling {
   if (!s) return { type: 'default' };
   const type = s.str('rope_type', { default: s.str('type', { default: 'default' }) });
-  const original = (): number => s.num('original_max_position_embeddings', { integer: true, min: 1, default: contextLength });
+  const original = (): number =>
+    s.num('original_max_position_embeddings', { integer: true, min: 1, default: contextLength });
   switch (type) {
     case 'default':
       return { type };
@@ -45,13 +72,18 @@ function readScaling(s: ConfigReader | undefined, contextLength: number): RopeSc
       return { type, factor: s.num('factor', { min: 1 }) };
     case 'llama3':
       return {
-        type, factor: s.num('factor', { min: 1 }), lowFreqFactor: s.num('low_freq_factor'), highFreqFactor: s.num('high_freq_factor'),
+        type,
+        factor: s.num('factor', { min: 1 }),
+        lowFreqFactor: s.num('low_freq_factor'),
+        highFreqFactor: s.num('high_freq_factor'),
         originalContext: original(),
       };
     case 'yarn':
       return readYarn(s, original());
     default:
-      throw new UnsupportedError(`config.json: rope_scaling type "${type}" is not supported; known: default, linear, dynamic, llama3, yarn`);
+      throw new UnsupportedError(
+        `config.json: rope_scaling type "${type}" is not supported; known: default, linear, dynamic, llama3, yarn`,
+      );
   }
 }
 
@@ -62,7 +94,9 @@ function readYarn(s: ConfigReader, originalContext: number): RopeScaling {
   const mscaleAll = s.num('mscale_all_dim', { default: 0 });
   const byDefault = mscale && mscaleAll ? magnitude(mscale) / magnitude(mscaleAll) : magnitude(1);
   return {
-    type: 'yarn', factor, originalContext,
+    type: 'yarn',
+    factor,
+    originalContext,
     betaFast: s.num('beta_fast', { default: 32 }),
     betaSlow: s.num('beta_slow', { default: 1 }),
     attentionFactor: s.num('attention_factor', { default: byDefault }),
@@ -85,8 +119,12 @@ export function readLayerWindows(config: ConfigReader, layers: number): number[]
 function readLayerTypes(config: ConfigReader, layers: number): readonly string[] | undefined {
   const types = config.strings('layer_types');
   if (types && types.length !== layers)
-    throw new ModelFormatError(`${config.where}: expected layer_types of ${layers} layers, got ${types.length}`);
+    throw new ModelFormatError(
+      `${config.where}: expected layer_types of ${layers} layers, got ${types.length}`,
+    );
   const strange = types?.find((type) => type !== 'full_attention' && type !== 'sliding_attention');
   if (strange === undefined) return types;
-  throw new UnsupportedError(`${config.where}: layer_types "${strange}" is not supported; known: full_attention, sliding_attention`);
+  throw new UnsupportedError(
+    `${config.where}: layer_types "${strange}" is not supported; known: full_attention, sliding_attention`,
+  );
 }

@@ -5,14 +5,22 @@ import { gpt2 } from './gpt2.js';
 import { llama, mistral, qwen2, qwen3 } from './llama.js';
 
 /** Causal text models that we know. */
-const textFamilies: readonly TextFamily[] = [gpt2, llama, mistral, qwen2, qwen3] as unknown as readonly TextFamily<TextConfig>[];
+const textFamilies: readonly TextFamily[] = [
+  gpt2,
+  llama,
+  mistral,
+  qwen2,
+  qwen3,
+] as unknown as readonly TextFamily<TextConfig>[];
 
 /** The family that config.json's `model_type` names. Throws UnsupportedError for one that we do not have. */
 export function textFamilyOf(config: ConfigReader): TextFamily {
   const type = config.str('model_type');
   const family = textFamilies.find((f) => f.modelTypes.includes(type));
   if (!family) {
-    throw new UnsupportedError(`config.json: model_type "${type}" is not supported; known: ${textFamilies.flatMap((f) => f.modelTypes).join(', ')}`);
+    throw new UnsupportedError(
+      `config.json: model_type "${type}" is not supported; known: ${textFamilies.flatMap((f) => f.modelTypes).join(', ')}`,
+    );
   }
   return family;
 }

@@ -16,12 +16,18 @@ export interface TextGraphOptions {
 }
 
 /** A family's graph for packed rows (see {@link TextInputs}) with what a run is to return. */
-export function buildTextGraph<C extends TextConfig>(family: TextFamily<C>, config: C, options: TextGraphOptions): Graph {
+export function buildTextGraph<C extends TextConfig>(
+  family: TextFamily<C>,
+  config: C,
+  options: TextGraphOptions,
+): Graph {
   const graph = new Graph();
   const scope = new Scope(graph, options.dtypeOf);
   const hidden = family.forward(scope, config, new TextInputs(graph, options.blocks));
   if (options.output === 'hidden') {
-    hidden.forEach((h, i) => { graph.output(`hidden.${i}`, h); });
+    hidden.forEach((h, i) => {
+      graph.output(`hidden.${i}`, h);
+    });
     return graph;
   }
   const last = hidden.at(-1);
@@ -29,12 +35,15 @@ export function buildTextGraph<C extends TextConfig>(family: TextFamily<C>, conf
   const logits = family.head(scope, config, gatherRows(last, graph.input('logit_rows', 'i32', ['R'])));
   if (options.output === 'logits') graph.output('logits', logits);
   else {
-    const drawn = sample({
-      logits,
-      row_floats: graph.input('row_floats', 'f32', ['R', floatColumns]),
-      row_ints: graph.input('row_ints', 'i32', ['R', intColumns]),
-      lists: graph.input('lists', 'i32', ['L']),
-    }, { k: 'K' });
+    const drawn = sample(
+      {
+        logits,
+        row_floats: graph.input('row_floats', 'f32', ['R', floatColumns]),
+        row_ints: graph.input('row_ints', 'i32', ['R', intColumns]),
+        lists: graph.input('lists', 'i32', ['L']),
+      },
+      { k: 'K' },
+    );
     for (const [name, value] of Object.entries(drawn)) graph.output(name, value);
   }
   return graph;

@@ -45,16 +45,22 @@ export class TextInputs {
     const g = this.graph;
     const shape = [this.blocks, kvBlockSize, ...k.shape.slice(1)];
     const caches = kvWrite({
-      k, v,
+      k,
+      v,
       k_cache: g.state(`k_cache.${layer}`, 'f32', shape),
       v_cache: g.state(`v_cache.${layer}`, 'f32', shape),
       slots: g.input('slots', 'i32', ['T']),
     });
-    return pagedAttention({
-      q, ...caches, slopes,
-      q_starts: g.input('q_starts', 'i32', ['B1']),
-      context_lens: g.input('context_lens', 'i32', ['B']),
-      block_tables: g.input('block_tables', 'i32', ['B', 'MB']),
-    }, { causal: true, window: 0, softcap: 0, ...attrs });
+    return pagedAttention(
+      {
+        q,
+        ...caches,
+        slopes,
+        q_starts: g.input('q_starts', 'i32', ['B1']),
+        context_lens: g.input('context_lens', 'i32', ['B']),
+        block_tables: g.input('block_tables', 'i32', ['B', 'MB']),
+      },
+      { causal: true, window: 0, softcap: 0, ...attrs },
+    );
   }
 }

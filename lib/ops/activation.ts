@@ -41,4 +41,5 @@ const activationOp = defineOp({
 });
 
 /** y = fn(x), elementwise. */
-export const activation = (fn: Activation, x: Value): Value => (fn === 'none' ? x : activationOp({ x }, { fn }).y);
+export const activation = (fn: Activation, x: Value): Value =>
+  fn === 'none' ? x : activationOp({ x }, { fn }).y;

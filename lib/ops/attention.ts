@@ -14,10 +14,18 @@ export interface AttentionAttrs extends Record<string, number | boolean> {
 }
 
 /** Output type, from q [T, H, D] and the heads of the keys. Throws {@link ShapeError}. */
-export function inferAttention(op: string, q: TensorType, kvHeads: number, headDim: Shape[number], slopes: TensorType | undefined): { y: TensorType } {
+export function inferAttention(
+  op: string,
+  q: TensorType,
+  kvHeads: number,
+  headDim: Shape[number],
+  slopes: TensorType | undefined,
+): { y: TensorType } {
   const [, heads, d] = q.shape;
   if (q.shape.length !== 3 || typeof heads !== 'number' || d !== headDim || heads % kvHeads !== 0) {
-    throw new ShapeError(`${op}: expected q of [T, multiple of ${kvHeads}, ${String(headDim)}], got ${showType(q)}`);
+    throw new ShapeError(
+      `${op}: expected q of [T, multiple of ${kvHeads}, ${String(headDim)}], got ${showType(q)}`,
+    );
   }
   if (slopes) expectShape(op, 'slopes', slopes, [heads]);
   return { y: f32(q.shape) };
@@ -42,14 +50,22 @@ export function attendSequence(o: AttendOptions, attrs: AttentionAttrs): void {
   const [, heads, d] = o.q.shape as [number, number, number];
   for (let t = o.begin; t < o.end; t++) {
     const i = o.keys - o.end + t;
-    for (let h = 0; h < heads; h++) attendRow(o, attrs, { t, i, h, d, heads, kvHead: Math.floor(h / (heads / o.kvHeads)) });
+    for (let h = 0; h < heads; h++)
+      attendRow(o, attrs, { t, i, h, d, heads, kvHead: Math.floor(h / (heads / o.kvHeads)) });
   }
 }
 
 function attendRow(
   o: AttendOptions,
   attrs: AttentionAttrs,
-  row: { readonly t: number; readonly i: number; readonly h: number; readonly d: number; readonly heads: number; readonly kvHead: number },
+  row: {
+    readonly t: number;
+    readonly i: number;
+    readonly h: number;
+    readonly d: number;
+    readonly heads: number;
+    readonly kvHead: number;
+  },
 ): void {
   const { t, i, h, d, heads, kvHead } = row;
   const at = (t * heads + h) * d;
@@ -69,7 +85,9 @@ function attendRow(
   const sum = weights.reduce((a, b) => a + b, 0);
   for (let c = 0; c < d; c++) {
     let acc = 0;
-    weights.forEach((w, n) => { acc += w * (o.v.data[o.at(first + n, kvHead) + c] as number); });
+    weights.forEach((w, n) => {
+      acc += w * (o.v.data[o.at(first + n, kvHead) + c] as number);
+    });
     o.y.data[at + c] = sum > 0 ? acc / sum : 0;
   }
 }
@@ -81,7 +99,8 @@ const attentionOp = defineOp({
   outputs: ['y'],
   infer({ q, k, v, q_starts, k_starts, slopes }, _attrs: AttentionAttrs) {
     const [, kvHeads, d = 0] = k.shape;
-    if (typeof kvHeads !== 'number') throw new ShapeError(`attention: expected k of [S,Hkv,D], got ${showType(k)}`);
+    if (typeof kvHeads !== 'number')
+      throw new ShapeError(`attention: expected k of [S,Hkv,D], got ${showType(k)}`);
     expectShape('attention', 'v', v, k.shape);
     expectShape('attention', 'k_starts', k_starts, q_starts.shape);
     return inferAttention('attention', q, kvHeads, d, slopes);
@@ -92,13 +111,21 @@ const attentionOp = defineOp({
     const [, kvHeads, d] = k.shape as [number, number, number];
     for (let b = 0; b + 1 < q_starts.data.length; b++) {
       const start = k_starts.data[b] as number;
-      attendSequence({
-        q, k, v, y, slopes, kvHeads,
-        begin: q_starts.data[b] as number,
-        end: q_starts.data[b + 1] as number,
-        keys: (k_starts.data[b + 1] as number) - start,
-        at: (position, kvHead) => ((start + position) * kvHeads + kvHead) * d,
-      }, attrs);
+      attendSequence(
+        {
+          q,
+          k,
+          v,
+          y,
+          slopes,
+          kvHeads,
+          begin: q_starts.data[b] as number,
+          end: q_starts.data[b + 1] as number,
+          keys: (k_starts.data[b + 1] as number) - start,
+          at: (position, kvHead) => ((start + position) * kvHeads + kvHead) * d,
+        },
+        attrs,
+      );
     }
   },
 });
@@ -108,4 +135,5 @@ const attentionOp = defineOp({
  * q_starts[b] … and the keys k_starts[b] …; its last query stands at its last key. slopes [H]: ALiBi, + slope · (j − i).
  * q [T, H, D], k and v [S, Hkv, D], starts i32 [B + 1] → [T, H, D]. Vaswani et al. 2017, https://arxiv.org/abs/1706.03762
  */
-export const attention = (inputs: Parameters<typeof attentionOp>[0], attrs: AttentionAttrs): Value => attentionOp(inputs, attrs).y;
+export const attention = (inputs: Parameters<typeof attentionOp>[0], attrs: AttentionAttrs): Value =>
+  attentionOp(inputs, attrs).y;

@@ -11,7 +11,9 @@ export const binaryFunctions = {
   div: (a: number, b: number) => a / b,
   max: (a: number, b: number) => Math.max(a, b),
   min: (a: number, b: number) => Math.min(a, b),
-  pow: (a: number, b: number) => a ** b,
+  // As in C, unlike in JavaScript: 1 to any power is 1, NaN and infinity among them, and so is (−1) to an infinite one.
+  pow: (a: number, b: number) =>
+    a === 1 || (a === -1 && Math.abs(b) === Number.POSITIVE_INFINITY) ? 1 : a ** b,
   less: (a: number, b: number) => (a < b ? 1 : 0),
   equal: (a: number, b: number) => (a === b ? 1 : 0),
 } as const;
@@ -23,7 +25,9 @@ const binaryOp = defineOp({
   name: 'binary',
   inputs: ['a', 'b'],
   outputs: ['y'],
-  infer: ({ a, b }, { fn }: { readonly fn: BinaryFunction }) => ({ y: f32(broadcastShapes(fn, a.shape, b.shape)) }),
+  infer: ({ a, b }, { fn }: { readonly fn: BinaryFunction }) => ({
+    y: f32(broadcastShapes(fn, a.shape, b.shape)),
+  }),
   gradient: 'pending',
   onnx: 'pending',
   reference({ a, b }, { fn }, { y }) {

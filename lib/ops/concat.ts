@@ -10,8 +10,10 @@ const concatOp = defineOp({
   outputs: ['y'],
   infer({ a, b }, { axis }: { readonly axis: number }) {
     const fits = a.shape.length === b.shape.length && a.shape.every((d, i) => i === axis || d === b.shape[i]);
-    if (!fits || a.dtype !== b.dtype) throw new ShapeError(`concat: ${showType(a)} and ${showType(b)} do not fit on axis ${axis}`);
-    const size = fixedDim('concat', 'the axis', a.shape[axis]) + fixedDim('concat', 'the axis', b.shape[axis]);
+    if (!fits || a.dtype !== b.dtype)
+      throw new ShapeError(`concat: ${showType(a)} and ${showType(b)} do not fit on axis ${axis}`);
+    const size =
+      fixedDim('concat', 'the axis', a.shape[axis]) + fixedDim('concat', 'the axis', b.shape[axis]);
     return { y: { dtype: a.dtype, shape: a.shape.map((d, i) => (i === axis ? size : d)) } };
   },
   gradient: 'pending',

@@ -16,7 +16,9 @@ const embeddingOp = defineOp({
   onnx: 'pending',
   reference({ w, ids }, _attrs, { y }) {
     const c = w.shape[1] as number;
-    ids.data.forEach((id, i) => { y.data.set(w.data.subarray(id * c, (id + 1) * c), i * c); });
+    ids.data.forEach((id, i) => {
+      y.data.set(w.data.subarray(id * c, (id + 1) * c), i * c);
+    });
   },
 });
 

@@ -26,7 +26,8 @@ const fusedLinearOp = defineOp({
     if (combine !== 'concat' && widths.length !== (combine === 'gate' ? 2 : 1)) {
       throw new ShapeError(`fused_linear: "${combine}" does not take ${widths.length} weights`);
     }
-    if ([w1, w2].some((w) => w && w.dtype !== w0.dtype)) throw new ShapeError('fused_linear: expected weights of one type');
+    if ([w1, w2].some((w) => w && w.dtype !== w0.dtype))
+      throw new ShapeError('fused_linear: expected weights of one type');
     const n = combine === 'concat' ? widths.reduce((a, b) => a + b, 0) : (widths[0] as number);
     const shape = [...x.shape.slice(0, -1), n];
     if (residual) expectShape('fused_linear', 'residual', residual, shape);
@@ -50,4 +51,5 @@ export type FusedLinearInputs = Parameters<typeof fusedLinearOp>[0];
  * One pass over several weights. `one`: act(x·W0ᵀ + b0); `gate`: act(x·W0ᵀ + b0) ⊙ (x·W1ᵀ + b1); `concat`: the results of up to
  * three weights side by side. Then + residual. x [..., K], w [N, K] → [..., N].
  */
-export const fusedLinear = (inputs: FusedLinearInputs, attrs: FusedLinearAttrs): Value => fusedLinearOp(inputs, attrs).y;
+export const fusedLinear = (inputs: FusedLinearInputs, attrs: FusedLinearAttrs): Value =>
+  fusedLinearOp(inputs, attrs).y;

@@ -15,7 +15,9 @@ const gatherRowsOp = defineOp({
   onnx: 'pending',
   reference({ x, rows }, _attrs, { y }) {
     const width = x.shape.slice(1).reduce((a, d) => a * d, 1);
-    rows.data.forEach((r, i) => { y.data.set(x.data.subarray(r * width, (r + 1) * width), i * width); });
+    rows.data.forEach((r, i) => {
+      y.data.set(x.data.subarray(r * width, (r + 1) * width), i * width);
+    });
   },
 });
 

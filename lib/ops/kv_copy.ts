@@ -29,5 +29,6 @@ const kvCopyOp = defineOp({
  * Copies whole blocks of a layer's cache, where a sequence goes on from a block that others share. No block is both a source and a
  * target. Caches [blocks, 16, Hkv, D], from and to i32 [P] → the caches' next versions.
  */
-export const kvCopy = (inputs: Parameters<typeof kvCopyOp>[0]): { readonly k_cache: Value; readonly v_cache: Value } =>
-  kvCopyOp(inputs, {});
+export const kvCopy = (
+  inputs: Parameters<typeof kvCopyOp>[0],
+): { readonly k_cache: Value; readonly v_cache: Value } => kvCopyOp(inputs, {});

@@ -35,5 +35,6 @@ const kvWriteOp = defineOp({
  * Stores the keys and values of T rows at their slots (block · 16 + place; negative: nowhere).
  * k, v [T, Hkv, D]; caches [blocks, 16, Hkv, D]; slots i32 [T] → the caches' next versions.
  */
-export const kvWrite = (inputs: Parameters<typeof kvWriteOp>[0]): { readonly k_cache: Value; readonly v_cache: Value } =>
-  kvWriteOp(inputs, {});
+export const kvWrite = (
+  inputs: Parameters<typeof kvWriteOp>[0],
+): { readonly k_cache: Value; readonly v_cache: Value } => kvWriteOp(inputs, {});

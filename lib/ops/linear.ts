@@ -10,7 +10,8 @@ const linearOp = defineOp({
   outputs: ['y'],
   infer({ x, w, bias }, _attrs: Record<string, never>) {
     const [n] = w.shape;
-    if (n === undefined || !isFloat(w.dtype)) throw new ShapeError(`linear: expected a weight of [N,K], got ${showType(w)}`);
+    if (n === undefined || !isFloat(w.dtype))
+      throw new ShapeError(`linear: expected a weight of [N,K], got ${showType(w)}`);
     expectShape('linear', 'w', w, [n, x.shape.at(-1)]);
     if (bias) expectShape('linear', 'bias', bias, [n]);
     return { y: f32([...x.shape.slice(0, -1), n]) };

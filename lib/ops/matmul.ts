@@ -13,7 +13,9 @@ const matmulOp = defineOp({
     const [m, k] = a.shape.slice(-2);
     const [k2, n] = b.shape.slice(-2);
     if (m === undefined || k === undefined || n === undefined || k !== k2) {
-      throw new ShapeError(`matmul: expected [..., M, K] and [..., K, N], got ${showType(a)} and ${showType(b)}`);
+      throw new ShapeError(
+        `matmul: expected [..., M, K] and [..., K, N], got ${showType(a)} and ${showType(b)}`,
+      );
     }
     return { y: f32([...broadcastShapes('matmul', a.shape.slice(0, -2), b.shape.slice(0, -2)), m, n]) };
   },
@@ -29,7 +31,9 @@ const matmulOp = defineOp({
         for (let c = 0; c < n; c++) {
           let sum = 0;
           for (let j = 0; j < k; j++) {
-            sum += (a.data[((ia as number) * m + r) * k + j] as number) * (b.data[((ib as number) * k + j) * n + c] as number);
+            sum +=
+              (a.data[((ia as number) * m + r) * k + j] as number) *
+              (b.data[((ib as number) * k + j) * n + c] as number);
           }
           y.data[(i * m + r) * n + c] = sum;
         }
@@ -41,6 +45,10 @@ const matmulOp = defineOp({
 /** y = a·b over the last two axes; the axes before broadcast. a [..., M, K], b [..., K, N] → [..., M, N]. */
 export function matmul(a: Value, b: Value): Value {
   const rank = Math.max(a.shape.length, b.shape.length);
-  const [x, w] = [a, b].map((v) => (v.shape.length === rank ? v : reshape(v, [...new Array<number>(rank - v.shape.length).fill(1), ...v.shape])));
+  const [x, w] = [a, b].map((v) =>
+    v.shape.length === rank
+      ? v
+      : reshape(v, [...new Array<number>(rank - v.shape.length).fill(1), ...v.shape]),
+  );
   return matmulOp({ a: x as Value, b: w as Value }, {}).y;
 }

@@ -14,7 +14,13 @@ const pagedAttentionOp = defineOp({
     expectShape('paged_attention', 'v_cache', v_cache, k_cache.shape);
     expectShape('paged_attention', 'block_tables', block_tables, [context_lens.shape[0], undefined]);
     const [, , kvHeads, d = 0] = k_cache.shape;
-    return inferAttention('paged_attention', q, fixedDim('paged_attention', 'the key heads', kvHeads), d, slopes);
+    return inferAttention(
+      'paged_attention',
+      q,
+      fixedDim('paged_attention', 'the key heads', kvHeads),
+      d,
+      slopes,
+    );
   },
   gradient: 'none',
   onnx: 'pending',
@@ -22,15 +28,24 @@ const pagedAttentionOp = defineOp({
     const [, , kvHeads, d] = k_cache.shape as [number, number, number, number];
     const maxBlocks = block_tables.shape[1] as number;
     context_lens.data.forEach((keys, b) => {
-      attendSequence({
-        q, k: k_cache, v: v_cache, y, slopes, kvHeads, keys,
-        begin: q_starts.data[b] as number,
-        end: q_starts.data[b + 1] as number,
-        at(position, kvHead) {
-          const block = block_tables.data[b * maxBlocks + Math.floor(position / kvBlockSize)] as number;
-          return ((block * kvBlockSize + (position % kvBlockSize)) * kvHeads + kvHead) * d;
+      attendSequence(
+        {
+          q,
+          k: k_cache,
+          v: v_cache,
+          y,
+          slopes,
+          kvHeads,
+          keys,
+          begin: q_starts.data[b] as number,
+          end: q_starts.data[b + 1] as number,
+          at(position, kvHead) {
+            const block = block_tables.data[b * maxBlocks + Math.floor(position / kvBlockSize)] as number;
+            return ((block * kvBlockSize + (position % kvBlockSize)) * kvHeads + kvHead) * d;
+          },
         },
-      }, attrs);
+        attrs,
+      );
     });
   },
 });
@@ -40,5 +55,7 @@ const pagedAttentionOp = defineOp({
  * context_lens[b] − 1; position p lies in block block_tables[b, p / 16]. Else as {@link attention}.
  * q [T, H, D], caches [blocks, 16, Hkv, D], q_starts i32 [B + 1], context_lens i32 [B], block_tables i32 [B, blocks] → [T, H, D].
  */
-export const pagedAttention = (inputs: Parameters<typeof pagedAttentionOp>[0], attrs: AttentionAttrs): Value =>
-  pagedAttentionOp(inputs, attrs).y;
+export const pagedAttention = (
+  inputs: Parameters<typeof pagedAttentionOp>[0],
+  attrs: AttentionAttrs,
+): Value => pagedAttentionOp(inputs, attrs).y;

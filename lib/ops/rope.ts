@@ -15,7 +15,8 @@ const ropeOp = defineOp({
   infer({ x, cos, sin }, _attrs: { readonly interleaved: boolean }) {
     const half = fixedDim('rope', 'half the rotated width', cos.shape[1]);
     if (x.shape.length !== 3) throw new ShapeError(`rope: expected x of [T,H,D], got ${showType(x)}`);
-    if (2 * half > fixedDim('rope', 'the head width', x.shape[2])) throw new ShapeError(`rope: ${showType(x)} is narrower than 2 · ${half}`);
+    if (2 * half > fixedDim('rope', 'the head width', x.shape[2]))
+      throw new ShapeError(`rope: ${showType(x)} is narrower than 2 · ${half}`);
     expectShape('rope', 'cos', cos, [x.shape[0], half]);
     expectShape('rope', 'sin', sin, [x.shape[0], half]);
     return { y: f32(x.shape) };
@@ -43,4 +44,5 @@ const pairAxes = (x: Value, split: Value['shape'], merged: Value['shape']): Valu
  * Rotates the first 2 · half numbers of each head by the row's angles: pairs (i, half + i), or interleaved (2i, 2i + 1).
  * x [T, H, D], cos and sin [T, half] → [T, H, D]. Su et al. 2021, https://arxiv.org/abs/2104.09864
  */
-export const rope = (x: Value, cos: Value, sin: Value, interleaved = false): Value => ropeOp({ x, cos, sin }, { interleaved }).y;
+export const rope = (x: Value, cos: Value, sin: Value, interleaved = false): Value =>
+  ropeOp({ x, cos, sin }, { interleaved }).y;

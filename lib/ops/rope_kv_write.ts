@@ -21,7 +21,9 @@ const ropeKvWriteOp = defineOp({
   outputs: ['q', 'k_cache', 'v_cache'],
   writes: { k_cache: 'k_cache', v_cache: 'v_cache' },
   infer({ qkv, k_cache, v_cache, slots }, { heads }: RopeKvWriteAttrs) {
-    const [, , kvHeads, d] = k_cache.shape.map((n, i) => (i < 2 ? 0 : fixedDim('rope_kv_write', 'heads', n))) as [number, number, number, number];
+    const [, , kvHeads, d] = k_cache.shape.map((n, i) =>
+      i < 2 ? 0 : fixedDim('rope_kv_write', 'heads', n),
+    ) as [number, number, number, number];
     const [t = 0] = qkv.shape;
     expectShape('rope_kv_write', 'qkv', qkv, [t, (heads + 2 * kvHeads) * d]);
     expectShape('rope_kv_write', 'k_cache', k_cache, [undefined, kvBlockSize, kvHeads, d]);
@@ -31,12 +33,19 @@ const ropeKvWriteOp = defineOp({
   decompose({ qkv, k_cache, v_cache, slots, cos, sin, q_norm, k_norm }, { heads, interleaved, eps }) {
     const [t = 0] = qkv.shape;
     const [kvHeads, d] = k_cache.shape.slice(2) as [number, number];
-    const part = (begin: number, count: number): Value => reshape(slice(qkv, 1, begin * d, (begin + count) * d), [t, count, d]);
+    const part = (begin: number, count: number): Value =>
+      reshape(slice(qkv, 1, begin * d, (begin + count) * d), [t, count, d]);
     const turn = (x: Value, norm: Value | undefined): Value => {
       const n = norm ? rmsNorm(x, norm, eps) : x;
       return cos && sin ? rope(n, cos, sin, interleaved) : n;
     };
-    const caches = kvWrite({ k: turn(part(heads, kvHeads), k_norm), v: part(heads + kvHeads, kvHeads), k_cache, v_cache, slots });
+    const caches = kvWrite({
+      k: turn(part(heads, kvHeads), k_norm),
+      v: part(heads + kvHeads, kvHeads),
+      k_cache,
+      v_cache,
+      slots,
+    });
     return { q: turn(part(0, heads), q_norm), ...caches };
   },
 });
@@ -47,5 +56,7 @@ export type RopeKvWriteInputs = Parameters<typeof ropeKvWriteOp>[0];
  * What lies between the projection of q, k and v (side by side) and attention: norms of the q and k heads, rotary positions, and
  * the write into the cache. qkv [T, (H + 2 Hkv)·D] → q [T, H, D] and the caches' next versions.
  */
-export const ropeKvWrite = (inputs: RopeKvWriteInputs, attrs: RopeKvWriteAttrs): ReturnType<typeof ropeKvWriteOp> =>
-  ropeKvWriteOp(inputs, attrs);
+export const ropeKvWrite = (
+  inputs: RopeKvWriteInputs,
+  attrs: RopeKvWriteAttrs,
+): ReturnType<typeof ropeKvWriteOp> => ropeKvWriteOp(inputs, attrs);

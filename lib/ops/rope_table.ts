@@ -10,7 +10,8 @@ const ropeTableOp = defineOp({
   infer({ positions, inv_freq, set }, _attrs: { readonly scale: number }) {
     const [rows] = positions.shape;
     const half = inv_freq.shape[1];
-    if (rows === undefined || half === undefined) throw new ShapeError('rope_table: expected positions [T] and inv_freq [sets, half]');
+    if (rows === undefined || half === undefined)
+      throw new ShapeError('rope_table: expected positions [T] and inv_freq [sets, half]');
     if (set) expectShape('rope_table', 'set', set, [rows]);
     return { cos: f32([rows, half]), sin: f32([rows, half]) };
   },

@@ -17,7 +17,9 @@ const sliceOp = defineOp({
   infer({ x }, { axis, begin, end }: SliceAttrs) {
     const size = fixedDim('slice', `axis ${axis}`, x.shape[axis]);
     if (!(begin >= 0 && begin <= end && end <= size)) {
-      throw new ShapeError(`slice: expected 0 <= begin <= end <= ${size} on axis ${axis} of ${showType(x)}, got ${begin} and ${end}`);
+      throw new ShapeError(
+        `slice: expected 0 <= begin <= end <= ${size} on axis ${axis} of ${showType(x)}, got ${begin} and ${end}`,
+      );
     }
     return { y: { dtype: x.dtype, shape: x.shape.map((d, i) => (i === axis ? end - begin : d)) } };
   },

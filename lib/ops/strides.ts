@@ -1,7 +1,8 @@
 /** Row-major strides of a shape, in elements. */
 export function stridesOf(shape: readonly number[]): number[] {
   const strides = new Array<number>(shape.length).fill(1);
-  for (let i = shape.length - 2; i >= 0; i--) strides[i] = (strides[i + 1] as number) * (shape[i + 1] as number);
+  for (let i = shape.length - 2; i >= 0; i--)
+    strides[i] = (strides[i + 1] as number) * (shape[i + 1] as number);
   return strides;
 }
 
@@ -9,7 +10,9 @@ export function stridesOf(shape: readonly number[]): number[] {
 export function broadcastStrides(shape: readonly number[], rank: number): number[] {
   const own = stridesOf(shape);
   const pad = rank - shape.length;
-  return Array.from({ length: rank }, (_, i) => (i < pad || shape[i - pad] === 1 ? 0 : (own[i - pad] as number)));
+  return Array.from({ length: rank }, (_, i) =>
+    i < pad || shape[i - pad] === 1 ? 0 : (own[i - pad] as number),
+  );
 }
 
 /** Calls `visit(linear index, offset in each operand)` for each element of `shape` in row-major order. */
@@ -28,7 +31,9 @@ export function walk(
       const wraps = next === shape[axis];
       at[axis] = wraps ? 0 : next;
       const step = wraps ? 1 - next : 1;
-      strides.forEach((s, k) => { offsets[k] = (offsets[k] as number) + step * (s[axis] as number); });
+      strides.forEach((s, k) => {
+        offsets[k] = (offsets[k] as number) + step * (s[axis] as number);
+      });
       if (!wraps) break;
     }
   }
@@ -37,5 +42,9 @@ export function walk(
 /** A shape cut around one axis: elements before, along and after it. */
 export function around(shape: readonly number[], axis: number): { outer: number; n: number; inner: number } {
   const product = (dims: readonly number[]): number => dims.reduce((a, d) => a * d, 1);
-  return { outer: product(shape.slice(0, axis)), n: shape[axis] as number, inner: product(shape.slice(axis + 1)) };
+  return {
+    outer: product(shape.slice(0, axis)),
+    n: shape[axis] as number,
+    inner: product(shape.slice(axis + 1)),
+  };
 }

@@ -15,7 +15,10 @@ interface Fusion {
 /** act(x·W0ᵀ) ⊙ x·W1ᵀ. */
 function gate(m: Matcher, node: Node): Fusion | undefined {
   if (node.op !== 'binary' || node.attrs.fn !== 'mul') return undefined;
-  for (const [a, b] of [[node.inputs.a, node.inputs.b], [node.inputs.b, node.inputs.a]]) {
+  for (const [a, b] of [
+    [node.inputs.a, node.inputs.b],
+    [node.inputs.b, node.inputs.a],
+  ]) {
     const act = m.soleProducer(a, 'activation');
     const first = m.soleProducer(act?.inputs.x, 'linear');
     const second = m.soleProducer(b, 'linear');
@@ -23,7 +26,11 @@ function gate(m: Matcher, node: Node): Fusion | undefined {
     if (first.inputs.w?.dtype !== second?.inputs.w?.dtype) continue;
     return {
       inputs: {
-        x: first.inputs.x as Value, w0: first.inputs.w as Value, w1: second?.inputs.w, b0: first.inputs.bias, b1: second?.inputs.bias,
+        x: first.inputs.x as Value,
+        w0: first.inputs.w as Value,
+        w1: second?.inputs.w,
+        b0: first.inputs.bias,
+        b1: second?.inputs.bias,
       },
       attrs: { combine: 'gate', activation: act.attrs.fn as Activation },
     };
@@ -34,11 +41,15 @@ function gate(m: Matcher, node: Node): Fusion | undefined {
 /** act(x·Wᵀ). */
 function activated(m: Matcher, node: Node): Fusion | undefined {
   const producer = node.op === 'activation' ? m.soleProducer(node.inputs.x, 'linear') : undefined;
-  return producer && { inputs: one(producer), attrs: { combine: 'one', activation: node.attrs.fn as Activation } };
+  return (
+    producer && { inputs: one(producer), attrs: { combine: 'one', activation: node.attrs.fn as Activation } }
+  );
 }
 
 const one = (linear: Node): FusedLinearInputs => ({
-  x: linear.inputs.x as Value, w0: linear.inputs.w as Value, b0: linear.inputs.bias,
+  x: linear.inputs.x as Value,
+  w0: linear.inputs.w as Value,
+  b0: linear.inputs.bias,
 });
 
 /** A linear, fused already or not, plus something of the same shape. */
@@ -46,11 +57,18 @@ function residual(m: Matcher, node: Node): Fusion | undefined {
   if (node.op !== 'binary' || node.attrs.fn !== 'add') return undefined;
   const { a, b } = node.inputs;
   if (!a || !b || a.shape.join() !== b.shape.join()) return undefined;
-  for (const [sum, rest] of [[b, a], [a, b]] as const) {
+  for (const [sum, rest] of [
+    [b, a],
+    [a, b],
+  ] as const) {
     const producer = m.soleProducer(sum, 'linear', 'fused_linear');
     if (!producer || producer.inputs.residual) continue;
-    if (producer.op === 'linear') return { inputs: { ...one(producer), residual: rest }, attrs: { combine: 'one', activation: 'none' } };
-    return { inputs: { ...(producer.inputs as unknown as FusedLinearInputs), residual: rest }, attrs: producer.attrs as unknown as Attrs };
+    if (producer.op === 'linear')
+      return { inputs: { ...one(producer), residual: rest }, attrs: { combine: 'one', activation: 'none' } };
+    return {
+      inputs: { ...(producer.inputs as unknown as FusedLinearInputs), residual: rest },
+      attrs: producer.attrs as unknown as Attrs,
+    };
   }
   return undefined;
 }
@@ -64,7 +82,9 @@ function rewrite(graph: Graph, match: (m: Matcher, node: Node) => Fusion | undef
       r.copy(node);
       continue;
     }
-    const inputs = Object.fromEntries(Object.entries(fusion.inputs).map(([name, v]) => [name, v && r.get(v)]));
+    const inputs = Object.fromEntries(
+      Object.entries(fusion.inputs).map(([name, v]) => [name, v && r.get(v)]),
+    );
     r.set(node.outputs.y as Value, fusedLinear(inputs as unknown as FusedLinearInputs, fusion.attrs));
   }
   return r.finish();

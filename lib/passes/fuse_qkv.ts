@@ -23,7 +23,10 @@ function trace(m: Matcher, value: Value | undefined): Branch | undefined {
 /** Whether q and k are treated alike, and v not at all, as rope_kv_write does. */
 function alike(q: Branch, k: Branch, v: Branch): boolean {
   const [a, b] = [q.rope, k.rope];
-  const sameRope = a?.inputs.cos === b?.inputs.cos && a?.inputs.sin === b?.inputs.sin && a?.attrs.interleaved === b?.attrs.interleaved;
+  const sameRope =
+    a?.inputs.cos === b?.inputs.cos &&
+    a?.inputs.sin === b?.inputs.sin &&
+    a?.attrs.interleaved === b?.attrs.interleaved;
   return sameRope && q.norm?.attrs.eps === k.norm?.attrs.eps && !v.rope && !v.norm;
 }
 
@@ -43,13 +46,22 @@ function sliced(m: Matcher, branches: readonly Branch[]): Value | undefined {
 function joined(m: Matcher, r: Rewriter, branches: readonly Branch[]): Value | undefined {
   const linears = branches.map((b) => m.producer(b.projection, 'linear'));
   const [q, k, v] = linears;
-  const alike = (l: Node | undefined): boolean => l?.inputs.x === q?.inputs.x && l?.inputs.w?.dtype === q?.inputs.w?.dtype;
+  const alike = (l: Node | undefined): boolean =>
+    l?.inputs.x === q?.inputs.x && l?.inputs.w?.dtype === q?.inputs.w?.dtype;
   if (!q || !k || !v || !linears.every(alike)) return undefined;
   const get = (value: Value | undefined): Value | undefined => value && r.get(value);
-  return fusedLinear({
-    x: r.get(q.inputs.x as Value), w0: r.get(q.inputs.w as Value), w1: get(k.inputs.w), w2: get(v.inputs.w),
-    b0: get(q.inputs.bias), b1: get(k.inputs.bias), b2: get(v.inputs.bias),
-  }, { combine: 'concat', activation: 'none' });
+  return fusedLinear(
+    {
+      x: r.get(q.inputs.x as Value),
+      w0: r.get(q.inputs.w as Value),
+      w1: get(k.inputs.w),
+      w2: get(v.inputs.w),
+      b0: get(q.inputs.bias),
+      b1: get(k.inputs.bias),
+      b2: get(v.inputs.bias),
+    },
+    { combine: 'concat', activation: 'none' },
+  );
 }
 
 /**
@@ -82,10 +94,23 @@ function fuseWrite(m: Matcher, r: Rewriter, write: Node, query: Value): boolean 
   if (!qkv) return false;
   const get = (value: Value | undefined): Value | undefined => value && r.get(value);
   const inputs = r.inputs(write);
-  const fused = ropeKvWrite({
-    qkv, k_cache: inputs.k_cache as Value, v_cache: inputs.v_cache as Value, slots: inputs.slots as Value,
-    cos: get(k.rope?.inputs.cos), sin: get(k.rope?.inputs.sin), q_norm: get(q.norm?.inputs.weight), k_norm: get(k.norm?.inputs.weight),
-  }, { heads: Number(query.shape[1]), interleaved: k.rope?.attrs.interleaved === true, eps: Number(k.norm?.attrs.eps ?? 0) });
+  const fused = ropeKvWrite(
+    {
+      qkv,
+      k_cache: inputs.k_cache as Value,
+      v_cache: inputs.v_cache as Value,
+      slots: inputs.slots as Value,
+      cos: get(k.rope?.inputs.cos),
+      sin: get(k.rope?.inputs.sin),
+      q_norm: get(q.norm?.inputs.weight),
+      k_norm: get(k.norm?.inputs.weight),
+    },
+    {
+      heads: Number(query.shape[1]),
+      interleaved: k.rope?.attrs.interleaved === true,
+      eps: Number(k.norm?.attrs.eps ?? 0),
+    },
+  );
   r.replace(write, fused);
   r.set(query, fused.q);
   return true;

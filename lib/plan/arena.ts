@@ -22,7 +22,9 @@ export function planArena(requests: readonly ArenaRequest[]): ArenaPlan {
   const offsets = new Array<number>(requests.length).fill(0);
   const placed: { begin: number; end: number; request: ArenaRequest }[] = [];
   let bytes = 0;
-  const order = requests.map((_, i) => i).sort((a, b) => (requests[b] as ArenaRequest).bytes - (requests[a] as ArenaRequest).bytes);
+  const order = requests
+    .map((_, i) => i)
+    .sort((a, b) => (requests[b] as ArenaRequest).bytes - (requests[a] as ArenaRequest).bytes);
   for (const i of order) {
     const request = requests[i] as ArenaRequest;
     const size = Math.ceil(request.bytes / alignment) * alignment;

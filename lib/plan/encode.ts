@@ -32,7 +32,12 @@ export interface Plan {
   readonly states: readonly Value[];
   readonly values: readonly PlanValue[];
   /** Operands are indices of `values`; −1: absent. */
-  readonly steps: readonly { readonly kernel: string; readonly inputs: readonly number[]; readonly outputs: readonly number[]; readonly attrs: readonly number[] }[];
+  readonly steps: readonly {
+    readonly kernel: string;
+    readonly inputs: readonly number[];
+    readonly outputs: readonly number[];
+    readonly attrs: readonly number[];
+  }[];
 }
 
 /** No limit: sizes of inputs and outputs, which bring their own memory. */
@@ -50,7 +55,9 @@ function ownership(graph: Graph, calls: readonly KernelCall[]) {
   const outputs = [...graph.outputs].map(([name, value]) => ({ name, value, root: rootOf(value) }));
   const external = new Set(outputs.map((o) => o.root));
   if (external.size !== outputs.length || outputs.some((o) => o.root.kind !== 'node')) {
-    throw new ShapeError('plan: expected every graph output in memory of its own, got a state, a leaf or one twice');
+    throw new ShapeError(
+      'plan: expected every graph output in memory of its own, got a state, a leaf or one twice',
+    );
   }
   const owned = lifetimes(calls, rootOf).filter(({ value }) => value.kind === 'node' && !external.has(value));
   return { rootOf, outputs, owned };
@@ -59,20 +66,36 @@ function ownership(graph: Graph, calls: readonly KernelCall[]) {
 /** Lays out and encodes the steps of a graph for sizes up to `capacities`. Throws {@link ShapeError}. */
 export function encodePlan(graph: Graph, calls: readonly KernelCall[], capacities: Bindings): Plan {
   const { rootOf, outputs, owned } = ownership(graph, calls);
-  const arena = planArena(owned.map(({ value, first, last }) => (
-    { first, last, bytes: elementCount(evalShape(value.shape, capacities)) * dtypeBytes[value.dtype] })));
-  const encoder = new Encoder(rootOf, new Map(owned.map(({ value }, i) => [value, arena.offsets[i] as number])), outputs.map((o) => o.root));
+  const arena = planArena(
+    owned.map(({ value, first, last }) => ({
+      first,
+      last,
+      bytes: elementCount(evalShape(value.shape, capacities)) * dtypeBytes[value.dtype],
+    })),
+  );
+  const encoder = new Encoder(
+    rootOf,
+    new Map(owned.map(({ value }, i) => [value, arena.offsets[i] as number])),
+    outputs.map((o) => o.root),
+  );
   const steps = calls.map((call) => ({
     kernel: call.kernel,
     inputs: call.inputs.map((operand) => encoder.operand(operand)),
     outputs: call.outputs.map((value) => encoder.operand(value)),
     attrs: call.attrs,
   }));
-  const limit = (dim: Dim): number => (symbolsOf([dim]).every((s) => s in capacities) ? evalDim(dim, capacities) : unlimited);
+  const limit = (dim: Dim): number =>
+    symbolsOf([dim]).every((s) => s in capacities) ? evalDim(dim, capacities) : unlimited;
   return {
-    arenaBytes: arena.bytes, steps,
-    slots: encoder.slots, capacities: encoder.slots.map(limit),
-    inputs: encoder.inputs, outputs, params: encoder.params, states: encoder.states, values: encoder.values,
+    arenaBytes: arena.bytes,
+    steps,
+    slots: encoder.slots,
+    capacities: encoder.slots.map(limit),
+    inputs: encoder.inputs,
+    outputs,
+    params: encoder.params,
+    states: encoder.states,
+    values: encoder.values,
   };
 }
 
@@ -88,7 +111,11 @@ class Encoder {
   readonly #outputs: readonly Value[];
   readonly #known = new Map<Value | string, number>();
 
-  constructor(rootOf: (value: Value) => Value, offsets: ReadonlyMap<Value, number>, outputs: readonly Value[]) {
+  constructor(
+    rootOf: (value: Value) => Value,
+    offsets: ReadonlyMap<Value, number>,
+    outputs: readonly Value[],
+  ) {
     this.#rootOf = rootOf;
     this.#offsets = offsets;
     this.#outputs = outputs;
@@ -109,7 +136,12 @@ class Encoder {
     const rows = request.parts.map((p) => (typeof p === 'number' ? p : Number(p.shape[0])));
     const n = request.gated ? (rows[0] as number) : rows.reduce((a, b) => a + b, 0);
     const dtype = request.layout === 'vector' && first.dtype !== 'i32' ? 'f32' : first.dtype;
-    return { source: sources.param, at: this.params.push(request) - 1, dtype, dims: [n, ...evalShape(first.shape.slice(1), {})] };
+    return {
+      source: sources.param,
+      at: this.params.push(request) - 1,
+      dtype,
+      dims: [n, ...evalShape(first.shape.slice(1), {})],
+    };
   }
 
   #value(value: Value): PlanValue {

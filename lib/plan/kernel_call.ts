@@ -22,4 +22,5 @@ export interface KernelCall {
   readonly attrs: readonly number[];
 }
 
-export const isParamRequest = (operand: Operand): operand is ParamRequest => operand !== undefined && 'layout' in operand;
+export const isParamRequest = (operand: Operand): operand is ParamRequest =>
+  operand !== undefined && 'layout' in operand;

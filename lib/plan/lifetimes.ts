@@ -12,7 +12,10 @@ export interface Lifetime {
 export function lifetimes(calls: readonly KernelCall[], rootOf: (value: Value) => Value): Lifetime[] {
   const found = new Map<Value, { first: number; last: number }>();
   calls.forEach((call, step) => {
-    const operands = [...call.inputs.filter((i) => i !== undefined && !isParamRequest(i)), ...call.outputs] as Value[];
+    const operands = [
+      ...call.inputs.filter((i) => i !== undefined && !isParamRequest(i)),
+      ...call.outputs,
+    ] as Value[];
     for (const operand of operands) {
       const root = rootOf(operand);
       const known = found.get(root);

@@ -21,7 +21,15 @@ export function ownOutputs(graph: Graph): Graph {
   for (const node of graph.nodes) r.copy(node);
   for (const [name, value] of graph.outputs) {
     const v = r.get(value);
-    r.target.output(name, shared.has(name) ? transpose(v, v.shape.map((_, i) => i)) : v);
+    r.target.output(
+      name,
+      shared.has(name)
+        ? transpose(
+            v,
+            v.shape.map((_, i) => i),
+          )
+        : v,
+    );
   }
   return r.target;
 }

@@ -5,8 +5,6 @@ import { type ChatMessage, type ChatTemplateOptions, chatRenderer } from './chat
 import type { TokenizerManifest } from './messages.js';
 import { TokenizerWorker } from './tokenizer_worker.js';
 
-export type { ChatMessage, ChatTemplateOptions } from './chat_template.js';
-
 /** Text to token ids and back, by the rules of a model's `tokenizer.json`, off the event loop. */
 export interface Tokenizer {
   /** Ids of `text`, with the special tokens around it that the model wants unless `addSpecialTokens` is false. */

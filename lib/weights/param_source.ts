@@ -66,7 +66,15 @@ export function memoryParams(
   const params = new Map(
     Object.entries(tensors).map(([name, { shape, data }]): [string, ParamInfo] => [
       name,
-      { name, dtype: 'f32', shape, file: '', offset: 0, bytes: data.length * 4, data: Float32Array.from(data) },
+      {
+        name,
+        dtype: 'f32',
+        shape,
+        file: '',
+        offset: 0,
+        bytes: data.length * 4,
+        data: Float32Array.from(data),
+      },
     ]),
   );
   return { get: (name) => params.get(name), names: () => params.keys() };

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { afterAll, describe, expect, test } from 'vitest';
-import { InvalidArgumentError, loadTextModel, ModelFormatError, UnsupportedError } from '../../lib/index.js';
+import { loadTextModel, ModelFormatError, UnsupportedError } from '../../lib/index.js';
 import type { Json } from './oracle_rope.js';
 import { type CheckpointOptions, randomModel, writeCheckpoint } from './tiny_checkpoint.js';
 
@@ -259,59 +259,5 @@ describe('generation parameters of the files', () => {
       await write(llama, llama, { generationConfig: { guidance_scale: 1, num_beam_groups: 1 } }),
     );
     expect(model.info.ignoredFields).toEqual([]);
-  });
-});
-
-describe('options of loadTextModel', () => {
-  test.each<[object, Failure, RegExp]>([
-    [{ devise: 'cpu' }, InvalidArgumentError, /unknown option "devise"; did you mean "device"/],
-    [{ device: 'gpu' }, InvalidArgumentError, /device.*auto.*got "gpu"/],
-    [{ weights: 'q5' }, InvalidArgumentError, /weights.*stored.*got "q5"/],
-    [{ kvCache: 'f64' }, InvalidArgumentError, /kvCache/],
-    [{ threads: 0 }, InvalidArgumentError, /threads.*0/],
-    [{ threads: 1.5 }, InvalidArgumentError, /threads/],
-    [{ signal: 1 }, InvalidArgumentError, /signal/],
-    [{ kvCache: 'q8' }, UnsupportedError, /kvCache/],
-    [{ weights: 'q4' }, UnsupportedError, /weights/],
-    [{ device: 'cuda' }, UnsupportedError, /cuda/],
-  ])('%j', async (options, failure, message) => {
-    const loading = loadTextModel(await write(llama, llama), options);
-    await expect(loading).rejects.toThrow(message);
-    await expect(loading).rejects.toBeInstanceOf(failure);
-  });
-
-  test('an instruction set that is not there', async () => {
-    const directory = await write(llama, llama);
-    process.env.TRIGA_ISA = 'sse9';
-    await expect(loadTextModel(directory, { device: 'cpu' }))
-      .rejects.toThrow(/TRIGA_ISA.*scalar/)
-      .finally(() => {
-        delete process.env.TRIGA_ISA;
-      });
-  });
-
-  test('no such directory, and no source', async () => {
-    await expect(loadTextModel('no/such/model')).rejects.toThrow(/no\/such\/model/);
-    await expect(loadTextModel(7 as unknown as string)).rejects.toBeInstanceOf(InvalidArgumentError);
-    await expect(loadTextModel()).rejects.toBeInstanceOf(UnsupportedError);
-  });
-
-  test('an aborted load', async () => {
-    const directory = await write(llama, llama);
-    await expect(loadTextModel(directory, { signal: AbortSignal.abort() })).rejects.toMatchObject({
-      name: 'AbortError',
-    });
-    const abort = new AbortController();
-    const loading = loadTextModel(directory, { signal: abort.signal });
-    abort.abort();
-    await expect(loading).rejects.toMatchObject({ name: 'AbortError' });
-  });
-
-  test('progress reaches the whole', async () => {
-    const seen: { loaded: number; total: number }[] = [];
-    await using model = await loadTextModel(await write(llama, llama), { onProgress: (p) => seen.push(p) });
-    expect(model.info.parameters).toBeGreaterThan(0);
-    expect(seen.at(-1)?.loaded).toBe(seen.at(-1)?.total);
-    expect(seen.at(-1)?.total).toBe(model.info.parameters * 4);
   });
 });

@@ -1,5 +1,6 @@
-// Checks every kernel of every level that this CPU can run: against float64, and bit for bit wherever kernel.h promises
-// that rows, tiles and chunks do not matter. Buffers have exactly the size they need, so run it under --sanitize too.
+// Checks every kernel of every level that this CPU can run: against float64, and bit for bit
+// wherever kernel.h promises that rows, tiles and chunks do not matter. Buffers have exactly the
+// size they need, so run it under --sanitize too.
 // Build and run: node scripts/build_native_tests.mjs --run
 #include <algorithm>
 #include <cmath>
@@ -68,7 +69,8 @@ float FromF16(uint16_t h) {
   const int e = h >> 10 & 31, m = h & 1023;
   const float sign = h & 0x8000 ? -1.0f : 1.0f;
   if (e == 31) return m ? std::numeric_limits<float>::quiet_NaN() : sign * INFINITY;
-  return sign * (e ? std::ldexp(1024.0f + static_cast<float>(m), e - 25) : std::ldexp(static_cast<float>(m), -24));
+  return sign * (e ? std::ldexp(1024.0f + static_cast<float>(m), e - 25)
+                   : std::ldexp(static_cast<float>(m), -24));
 }
 uint16_t ToF16(float x) {
   if (std::isnan(x)) return 0x7e00;
@@ -87,12 +89,14 @@ uint16_t ToF16(float x) {
   return static_cast<uint16_t>(best | (std::signbit(x) ? 0x8000 : 0));
 }
 
-// All tiles at once, or one by one in random order, each with scratch memory of exactly the size asked for, full of NaN.
+// All tiles at once, or one by one in random order, each with scratch memory of exactly the size
+// asked for, full of NaN.
 template <class Args>
 void Run(const Kernel<Args>& kernel, const Args& args, bool shuffled = false) {
   const int64_t tiles = kernel.tiles(args);
   const size_t bytes = kernel.scratch ? kernel.scratch(args) : 0;
-  char* scratch = static_cast<char*>(std::aligned_alloc(64, std::max<size_t>((bytes + 63) / 64 * 64, 64)));
+  char* scratch =
+      static_cast<char*>(std::aligned_alloc(64, std::max<size_t>((bytes + 63) / 64 * 64, 64)));
   const auto fill = [&] { std::memset(scratch, 0xff, bytes); };
   if (shuffled) {
     vector<int64_t> order(static_cast<size_t>(tiles));
@@ -137,14 +141,22 @@ double Erf(double x) { return std::erf(x); }
 double Sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 double Activate(Activation a, double x) {
   switch (a) {
-    case Activation::kNone: return x;
-    case Activation::kSilu: return x * Sigmoid(x);
-    case Activation::kGelu: return x * 0.5 * std::erfc(-x * std::sqrt(0.5));
-    case Activation::kGeluTanh: return x * Sigmoid(2 * std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x));
-    case Activation::kQuickGelu: return x * Sigmoid(1.702 * x);
-    case Activation::kRelu: return x > 0 ? x : 0;
-    case Activation::kTanh: return std::tanh(x);
-    case Activation::kSigmoid: return Sigmoid(x);
+    case Activation::kNone:
+      return x;
+    case Activation::kSilu:
+      return x * Sigmoid(x);
+    case Activation::kGelu:
+      return x * 0.5 * std::erfc(-x * std::sqrt(0.5));
+    case Activation::kGeluTanh:
+      return x * Sigmoid(2 * std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x));
+    case Activation::kQuickGelu:
+      return x * Sigmoid(1.702 * x);
+    case Activation::kRelu:
+      return x > 0 ? x : 0;
+    case Activation::kTanh:
+      return std::tanh(x);
+    case Activation::kSigmoid:
+      return Sigmoid(x);
   }
   return 0;
 }
@@ -153,7 +165,9 @@ double UlpError(float got, double want) {
   if (std::isnan(want)) return std::isnan(got) ? 0 : 1e30;
   const float w = static_cast<float>(want);
   if (std::isinf(w) || std::isinf(got)) {
-    return w == got || std::fabs(want) > 3.4028e38 || (std::isinf(w) && std::fabs(got) > 3.4028e38f) ? 0 : 1e30;
+    return w == got || std::fabs(want) > 3.4028e38 || (std::isinf(w) && std::fabs(got) > 3.4028e38f)
+               ? 0
+               : 1e30;
   }
   int e;
   std::frexp(w, &e);
@@ -163,9 +177,11 @@ double UlpError(float got, double want) {
 // ---- elementwise
 
 void TestUnary(const CpuKernels& k) {
-  vector<float> x = {0.0f, -0.0f, INFINITY, -INFINITY, NAN, 1e-40f, -1e-40f, 88.7f, 88.73f, 89.5f, -87.4f, -103.9f,
-                     -103.0f, -105.0f, 3e38f, -3e38f, 0.625f, -0.625f, 1.0f, -1.0f, 6.0f, 1e-8f, 9.1f};
-  for (int i = 0; i < 60000; ++i) x.push_back(Uniform() * (i % 3 == 0 ? 110.0f : i % 3 == 1 ? 8.0f : 1.2f));
+  vector<float> x = {0.0f,   -0.0f,   INFINITY, -INFINITY, NAN,     1e-40f,  -1e-40f, 88.7f,
+                     88.73f, 89.5f,   -87.4f,   -103.9f,   -103.0f, -105.0f, 3e38f,   -3e38f,
+                     0.625f, -0.625f, 1.0f,     -1.0f,     6.0f,    1e-8f,   9.1f};
+  for (int i = 0; i < 60000; ++i)
+    x.push_back(Uniform() * (i % 3 == 0 ? 110.0f : i % 3 == 1 ? 8.0f : 1.2f));
   struct Case {
     UnaryOp op;
     double (*f)(double);
@@ -183,7 +199,9 @@ void TestUnary(const CpuKernels& k) {
       {UnaryOp::kSigmoid, Sigmoid, 4, 4e-39},
       {UnaryOp::kSin, [](double v) { return std::sin(v); }, 1, 0},
       {UnaryOp::kCos, [](double v) { return std::cos(v); }, 1, 0},
-      {UnaryOp::kRelu, [](double v) { return std::isnan(v) ? v : v > 0 ? v : 0; }, 0, 0},
+      {UnaryOp::kRelu, [](double v) { return std::isnan(v) ? v
+                                             : v > 0       ? v
+                                                           : 0; }, 0, 0},
   };
   for (const Case& c : cases) {
     where = std::string(k.isa) + " unary " + std::to_string(static_cast<int>(c.op));
@@ -198,7 +216,8 @@ void TestUnary(const CpuKernels& k) {
       if (e > worst) worst = e, at = i;
     }
     if (worst > c.ulp) {
-      std::printf("  x %.9g gives %.9g, %.2f ulp off\n", static_cast<double>(x[at]), static_cast<double>(y[at]), worst);
+      std::printf("  x %.9g gives %.9g, %.2f ulp off\n", static_cast<double>(x[at]),
+                  static_cast<double>(y[at]), worst);
     }
     Check(worst <= c.ulp, "accuracy");
     Run(k.unary, UnaryArgs{x.data(), z.data(), static_cast<int64_t>(x.size()), c.op}, true);
@@ -206,7 +225,9 @@ void TestUnary(const CpuKernels& k) {
     for (int64_t n : {0, 1, 15, 16, 17}) {
       vector<float> s(x.begin(), x.begin() + n), t(static_cast<size_t>(n));
       Run(k.unary, UnaryArgs{s.data(), t.data(), n, c.op});
-      Check(std::equal(t.begin(), t.end(), y.begin(), [](float a, float b) { return Bits(a) == Bits(b); }), "tail");
+      Check(std::equal(t.begin(), t.end(), y.begin(),
+                       [](float a, float b) { return Bits(a) == Bits(b); }),
+            "tail");
     }
   }
 }
@@ -250,9 +271,11 @@ void TestBinaryAndCopy(const CpuKernels& k) {
       }
     }
     for (int op = 0; op <= 8; ++op) {
-      where = std::string(k.isa) + " binary " + std::to_string(op) + " rank " + std::to_string(s.dims.size());
+      where = std::string(k.isa) + " binary " + std::to_string(op) + " rank " +
+              std::to_string(s.dims.size());
       vector<float> y(static_cast<size_t>(n)), z(y.size());
-      BinaryArgs args{a.data(), b.data(), y.data(), static_cast<int32_t>(s.dims.size()), {}, {}, {}, static_cast<BinaryOp>(op)};
+      BinaryArgs args{a.data(), b.data(), y.data(), static_cast<int32_t>(s.dims.size()),
+                      {},       {},       {},       static_cast<BinaryOp>(op)};
       std::copy(s.dims.begin(), s.dims.end(), args.dims);
       std::copy(s.a.begin(), s.a.end(), args.a_strides);
       std::copy(s.b.begin(), s.b.end(), args.b_strides);
@@ -262,15 +285,33 @@ void TestBinaryAndCopy(const CpuKernels& k) {
         const double u = a[static_cast<size_t>(ia[i])], v = b[static_cast<size_t>(ib[i])];
         const bool nan = std::isnan(u) || std::isnan(v);
         switch (static_cast<BinaryOp>(op)) {
-          case BinaryOp::kAdd: want[i] = u + v; break;
-          case BinaryOp::kSub: want[i] = u - v; break;
-          case BinaryOp::kMul: want[i] = u * v; break;
-          case BinaryOp::kDiv: want[i] = u / v; break;
-          case BinaryOp::kMax: want[i] = nan ? NAN : std::max(u, v); break;
-          case BinaryOp::kMin: want[i] = nan ? NAN : std::min(u, v); break;
-          case BinaryOp::kPow: want[i] = std::pow(u, v); break;
-          case BinaryOp::kLess: want[i] = u < v; break;
-          case BinaryOp::kEqual: want[i] = u == v; break;
+          case BinaryOp::kAdd:
+            want[i] = u + v;
+            break;
+          case BinaryOp::kSub:
+            want[i] = u - v;
+            break;
+          case BinaryOp::kMul:
+            want[i] = u * v;
+            break;
+          case BinaryOp::kDiv:
+            want[i] = u / v;
+            break;
+          case BinaryOp::kMax:
+            want[i] = nan ? NAN : std::max(u, v);
+            break;
+          case BinaryOp::kMin:
+            want[i] = nan ? NAN : std::min(u, v);
+            break;
+          case BinaryOp::kPow:
+            want[i] = std::pow(u, v);
+            break;
+          case BinaryOp::kLess:
+            want[i] = u < v;
+            break;
+          case BinaryOp::kEqual:
+            want[i] = u == v;
+            break;
         }
       }
       CheckClose(y, want, 1.3e-7, 0, "value");
@@ -288,7 +329,8 @@ void TestBinaryAndCopy(const CpuKernels& k) {
       args.y_strides[d] = stride;
       stride *= s.dims[d];
     }
-    for (int64_t i = 0; i < n; ++i) want[static_cast<size_t>(2 * i)] = a[static_cast<size_t>(ia[static_cast<size_t>(i)])];
+    for (int64_t i = 0; i < n; ++i)
+      want[static_cast<size_t>(2 * i)] = a[static_cast<size_t>(ia[static_cast<size_t>(i)])];
     Run(k.copy, args, true);
     Check(SameBits(y, want), "value");
   }
@@ -298,16 +340,22 @@ void TestReduce(const CpuKernels& k) {
   for (int64_t outer : {0, 1, 3, 40}) {
     for (int64_t n : {0, 1, 2, 15, 16, 17, 33, 1023, 1025, 5000}) {
       for (int64_t inner : {1, 2, 17}) {
-        where = std::string(k.isa) + " reduce " + std::to_string(outer) + "," + std::to_string(n) + "," + std::to_string(inner);
-        const size_t count = static_cast<size_t>(outer * n * inner), results = static_cast<size_t>(outer * inner);
+        where = std::string(k.isa) + " reduce " + std::to_string(outer) + "," + std::to_string(n) +
+                "," + std::to_string(inner);
+        const size_t count = static_cast<size_t>(outer * n * inner),
+                     results = static_cast<size_t>(outer * inner);
         const vector<float> x = Floats(count);
-        const auto at = [&](int64_t o, int64_t i, int64_t c) { return static_cast<double>(x[static_cast<size_t>((o * n + i) * inner + c)]); };
+        const auto at = [&](int64_t o, int64_t i, int64_t c) {
+          return static_cast<double>(x[static_cast<size_t>((o * n + i) * inner + c)]);
+        };
         vector<double> sums(results), maxima(results, -INFINITY), soft(count), logs(count);
         for (int64_t o = 0; o < outer; ++o) {
           for (int64_t c = 0; c < inner; ++c) {
             const size_t r = static_cast<size_t>(o * inner + c);
             double e = 0;
-            for (int64_t i = 0; i < n; ++i) sums[r] += at(o, i, c), maxima[r] = std::max(maxima[r], at(o, i, c)), e += std::exp(at(o, i, c));
+            for (int64_t i = 0; i < n; ++i)
+              sums[r] += at(o, i, c), maxima[r] = std::max(maxima[r], at(o, i, c)),
+                                      e += std::exp(at(o, i, c));
             for (int64_t i = 0; i < n; ++i) {
               const size_t p = static_cast<size_t>((o * n + i) * inner + c);
               soft[p] = std::exp(at(o, i, c)) / e;
@@ -348,7 +396,9 @@ void TestRowStats(const CpuKernels& k) {
     const auto expect = [&](const char* what) {
       int64_t best = -1;
       for (int64_t i = 0; i < n; ++i) {
-        if (!std::isnan(x[static_cast<size_t>(i)]) && (best < 0 || x[static_cast<size_t>(i)] > x[static_cast<size_t>(best)])) best = i;
+        if (!std::isnan(x[static_cast<size_t>(i)]) &&
+            (best < 0 || x[static_cast<size_t>(i)] > x[static_cast<size_t>(best)]))
+          best = i;
       }
       const RowStats s = k.row_stats(x.data(), n);
       Check(s.argmax == std::max<int64_t>(best, 0), std::string("argmax ") + what);
@@ -356,13 +406,16 @@ void TestRowStats(const CpuKernels& k) {
       Check(s.max == x[static_cast<size_t>(best)], std::string("max ") + what);
       double sum = 0;
       for (float v : x) sum += std::exp(static_cast<double>(v) - s.max);
-      if (std::isfinite(sum)) CheckClose({s.sum_exp}, {sum}, 2e-6, 0, std::string("sum_exp ") + what);
-      if (std::isnan(sum) && std::isfinite(s.max)) Check(std::isnan(s.sum_exp), std::string("NaN ") + what);
+      if (std::isfinite(sum))
+        CheckClose({s.sum_exp}, {sum}, 2e-6, 0, std::string("sum_exp ") + what);
+      if (std::isnan(sum) && std::isfinite(s.max))
+        Check(std::isnan(s.sum_exp), std::string("NaN ") + what);
     };
     expect("random");
     x[static_cast<size_t>(n / 2)] = x[static_cast<size_t>(n - 1)] = 30;
     expect("tie");
-    for (size_t i = 0; i < x.size(); ++i) if (i % 3 != 1) x[i] = -INFINITY;
+    for (size_t i = 0; i < x.size(); ++i)
+      if (i % 3 != 1) x[i] = -INFINITY;
     expect("-inf");
     x[0] = NAN;
     expect("NaN");
@@ -383,7 +436,8 @@ void TestToBF16(const CpuKernels& k) {
       vector<uint16_t> y(static_cast<size_t>(rows * even), 0x1234), want(y.size());
       Run(k.to_bf16, ToBF16Args{x.data(), y.data(), rows, cols, cols, even}, true);
       for (int64_t r = 0; r < rows; ++r) {
-        for (int64_t c = 0; c < cols; ++c) want[static_cast<size_t>(r * even + c)] = ToBF16(x[static_cast<size_t>(r * cols + c)]);
+        for (int64_t c = 0; c < cols; ++c)
+          want[static_cast<size_t>(r * even + c)] = ToBF16(x[static_cast<size_t>(r * cols + c)]);
       }
       Check(y == want, "value");
     }
@@ -396,7 +450,8 @@ size_t PanelElements(WeightType t, int64_t panels, int64_t k) {
   return static_cast<size_t>(panels * 16 * (t == WeightType::kBF16 ? (k + 1) / 2 * 2 : k));
 }
 size_t PanelIndex(WeightType t, int64_t panel, int64_t lane, int64_t k, int64_t i) {
-  if (t == WeightType::kBF16) return static_cast<size_t>(((panel * ((k + 1) / 2) + i / 2) * 16 + lane) * 2 + i % 2);
+  if (t == WeightType::kBF16)
+    return static_cast<size_t>(((panel * ((k + 1) / 2) + i / 2) * 16 + lane) * 2 + i % 2);
   return static_cast<size_t>((panel * k + i) * 16 + lane);
 }
 int64_t SizeOf(WeightType t) { return t == WeightType::kF32 ? 4 : 2; }
@@ -427,11 +482,13 @@ void TestPack(const CpuKernels& kernels) {
       for (int64_t n : {1, 7, 16, 40, 67}) {
         for (int64_t k : {1, 2, 15, 16, 33, 70}) {
           for (int variant = 0; variant < 8; ++variant) {
-            const int transposed = variant % 2, gated = variant / 2 % 2 ? 1 + static_cast<int>(Random() % 2) : 0;
+            const int transposed = variant % 2,
+                      gated = variant / 2 % 2 ? 1 + static_cast<int>(Random() % 2) : 0;
             const int64_t first = variant / 4 ? 5 + 16 * static_cast<int64_t>(Random() % 2) : 0;
-            where = std::string(kernels.isa) + " pack n" + std::to_string(n) + " k" + std::to_string(k) + " types " +
-                    std::to_string(static_cast<int>(st)) + std::to_string(static_cast<int>(pt)) + " first " +
-                    std::to_string(first) + " gated " + std::to_string(gated) + " transposed " + std::to_string(transposed);
+            where = std::string(kernels.isa) + " pack n" + std::to_string(n) + " k" +
+                    std::to_string(k) + " types " + std::to_string(static_cast<int>(st)) +
+                    std::to_string(static_cast<int>(pt)) + " first " + std::to_string(first) +
+                    " gated " + std::to_string(gated) + " transposed " + std::to_string(transposed);
             vector<char> source(static_cast<size_t>(n * k * SizeOf(st)));
             for (size_t i = 0; i < static_cast<size_t>(n * k); ++i) {
               float v = Uniform() * (i % 5 == 0 ? 1e-6f : i % 7 == 0 ? 3e4f : 1.0f);
@@ -439,8 +496,10 @@ void TestPack(const CpuKernels& kernels) {
               Put(st, source, i, v);
             }
             const int64_t panels = (first + n + 15) / 16 * (gated ? 2 : 1);
-            vector<char> got(PanelElements(pt, panels, k) * static_cast<size_t>(SizeOf(pt)), 0x55), want;
-            for (int64_t p = 0; p < panels; ++p) {  // columns that are not ours must stay; k padding of ours is 0
+            vector<char> got(PanelElements(pt, panels, k) * static_cast<size_t>(SizeOf(pt)), 0x55),
+                want;
+            for (int64_t p = 0; p < panels;
+                 ++p) {  // columns that are not ours must stay; k padding of ours is 0
               for (int64_t l = 0; l < 16; ++l) {
                 if (pt == WeightType::kBF16 && k % 2) {
                   const size_t i = PanelIndex(pt, p, l, k, k);
@@ -453,11 +512,13 @@ void TestPack(const CpuKernels& kernels) {
             for (int64_t c = 0; c < n; ++c) {
               const int64_t col = first + c, p = gated ? col / 16 * 2 + gated - 1 : col / 16;
               for (int64_t i = 0; i < k; ++i) {
-                const float v = Get(st, source, static_cast<size_t>(transposed ? i * n + c : c * k + i));
+                const float v =
+                    Get(st, source, static_cast<size_t>(transposed ? i * n + c : c * k + i));
                 Put(pt, want, PanelIndex(pt, p, col % 16, k, i), v);
               }
             }
-            Run(kernels.pack, PackArgs{source.data(), got.data(), n, k, first, st, pt, transposed, gated}, true);
+            Run(kernels.pack,
+                PackArgs{source.data(), got.data(), n, k, first, st, pt, transposed, gated}, true);
             Check(got == want, "panels");
           }
         }
@@ -479,7 +540,9 @@ void TestEmbedding(const CpuKernels& kernels) {
       vector<float> y(static_cast<size_t>(rows * k)), want(y.size());
       for (int64_t r = 0; r < rows; ++r) {
         const int32_t id = ids[static_cast<size_t>(r)];
-        for (int64_t i = 0; i < k; ++i) want[static_cast<size_t>(r * k + i)] = Get(t, panels, PanelIndex(t, id / 16, id % 16, k, i));
+        for (int64_t i = 0; i < k; ++i)
+          want[static_cast<size_t>(r * k + i)] =
+              Get(t, panels, PanelIndex(t, id / 16, id % 16, k, i));
       }
       Run(kernels.embedding, EmbeddingArgs{panels.data(), ids.data(), y.data(), rows, k, t}, true);
       Check(SameBits(y, want), "value");
@@ -493,16 +556,21 @@ void TestLinear(const CpuKernels& kernels) {
   struct Size {
     int64_t n, k;
   };
-  const Size sizes[] = {{1, 1}, {15, 3}, {16, 16}, {17, 31}, {64, 0}, {65, 64}, {100, 257}, {33, 1500}, {130, 601}};
+  const Size sizes[] = {{1, 1},   {15, 3},    {16, 16},   {17, 31},  {64, 0},
+                        {65, 64}, {100, 257}, {33, 1500}, {130, 601}};
   for (int type = 0; type < 4; ++type) {
     const bool dot = type == 3;
     if (dot && !kernels.linear_bf16_dot.run) continue;
     const WeightType t = dot ? WeightType::kBF16 : kTypes[type];
-    const Kernel<LinearArgs>& kernel = dot ? kernels.linear_bf16_dot : type == 0 ? kernels.linear_f32 : type == 1 ? kernels.linear_f16 : kernels.linear_bf16;
+    const Kernel<LinearArgs>& kernel = dot         ? kernels.linear_bf16_dot
+                                       : type == 0 ? kernels.linear_f32
+                                       : type == 1 ? kernels.linear_f16
+                                                   : kernels.linear_bf16;
     for (const Size& size : sizes) {
       for (int gated = 0; gated < 2; ++gated) {
         const int64_t n = size.n, k = size.k, panels = (n + 15) / 16 * (1 + gated), max_rows = 129;
-        where = std::string(kernels.isa) + " linear type " + std::to_string(type) + " n" + std::to_string(n) + " k" + std::to_string(k) + (gated ? " gated" : "");
+        where = std::string(kernels.isa) + " linear type " + std::to_string(type) + " n" +
+                std::to_string(n) + " k" + std::to_string(k) + (gated ? " gated" : "");
         vector<char> w(PanelElements(t, panels, k) * static_cast<size_t>(SizeOf(t)), 0);
         for (int64_t p = 0; p < panels; ++p) {
           for (int64_t l = 0; l < 16; ++l) {
@@ -520,7 +588,8 @@ void TestLinear(const CpuKernels& kernels) {
           if (dot) x[i] = FromBF16(xh[i]);
         }
         const vector<float> residual = Floats(static_cast<size_t>(max_rows * n));
-        const auto run = [&](int64_t from, int64_t rows, Activation act, bool extras, bool shuffled) {
+        const auto run = [&](int64_t from, int64_t rows, Activation act, bool extras,
+                             bool shuffled) {
           // Rows in buffers of exactly their size.
           vector<float> xs(x.begin() + from * x_stride, x.begin() + (from + rows) * x_stride);
           vector<uint16_t> hs(xh.begin() + from * x_stride, xh.begin() + (from + rows) * x_stride);
@@ -542,7 +611,8 @@ void TestLinear(const CpuKernels& kernels) {
           double sum = 0;
           float chain = 0;
           for (int64_t i = 0; i < k; ++i) {
-            const float u = x[static_cast<size_t>(r * x_stride + i)], v = Get(t, w, PanelIndex(t, p, c % 16, k, i));
+            const float u = x[static_cast<size_t>(r * x_stride + i)],
+                        v = Get(t, w, PanelIndex(t, p, c % 16, k, i));
             sum += static_cast<double>(u) * v;
             *magnitude += std::fabs(static_cast<double>(u) * v);
             if (fused) {
@@ -561,14 +631,22 @@ void TestLinear(const CpuKernels& kernels) {
             double m = 0;
             const double g = column(r, c, 0, &m), u = gated ? column(r, c, 1, &m) : 1;
             const float got = all[static_cast<size_t>(r * n + c)];
-            const float want = gated ? static_cast<float>(g) * static_cast<float>(u) : static_cast<float>(g);
-            const bool ok = dot ? std::fabs(got - g * u) <= 1e-5 * (1 + m) * (gated ? 1 + m : 1) : Bits(got) == Bits(want);
-            if (!ok) Check(false, "row " + std::to_string(r) + " column " + std::to_string(c) + " is " + std::to_string(got) + ", not " + std::to_string(want));
+            const float want =
+                gated ? static_cast<float>(g) * static_cast<float>(u) : static_cast<float>(g);
+            const bool ok = dot ? std::fabs(got - g * u) <= 1e-5 * (1 + m) * (gated ? 1 + m : 1)
+                                : Bits(got) == Bits(want);
+            if (!ok)
+              Check(false, "row " + std::to_string(r) + " column " + std::to_string(c) + " is " +
+                               std::to_string(got) + ", not " + std::to_string(want));
           }
         }
-        Check(SameBits(all, run(0, max_rows, Activation::kNone, false, true)), "tiles in any order");
+        Check(SameBits(all, run(0, max_rows, Activation::kNone, false, true)),
+              "tiles in any order");
         for (int64_t rows : row_counts) {
-          const int64_t from = rows == 0 ? 0 : static_cast<int64_t>(Random() % static_cast<uint64_t>(max_rows - rows + 1));
+          const int64_t from =
+              rows == 0
+                  ? 0
+                  : static_cast<int64_t>(Random() % static_cast<uint64_t>(max_rows - rows + 1));
           const vector<float> some = run(from, rows, Activation::kNone, false, rows % 2);
           const vector<float> want(all.begin() + from * n, all.begin() + (from + rows) * n);
           Check(SameBits(some, want), std::to_string(rows) + " rows differ from 129");
@@ -580,14 +658,18 @@ void TestLinear(const CpuKernels& kernels) {
             for (int64_t c = 0; c < n; ++c) {
               double m = 0;
               const int64_t b = gated ? c / 16 * 32 + c % 16 : c;
-              double v = Activate(static_cast<Activation>(act), column(3 + r, c, 0, &m) + bias[static_cast<size_t>(b)]);
+              double v = Activate(static_cast<Activation>(act),
+                                  column(3 + r, c, 0, &m) + bias[static_cast<size_t>(b)]);
               if (gated) v *= column(3 + r, c, 1, &m) + bias[static_cast<size_t>(b + 16)];
-              want[static_cast<size_t>(r * n + c)] = v + residual[static_cast<size_t>((3 + r) * n + c)];
+              want[static_cast<size_t>(r * n + c)] =
+                  v + residual[static_cast<size_t>((3 + r) * n + c)];
             }
           }
           CheckClose(y, want, 3e-6, dot ? 5e-4 : 1e-5, "activation " + std::to_string(act));
           const vector<float> one = run(7, 1, static_cast<Activation>(act), true, true);
-          Check(std::equal(one.begin(), one.end(), y.begin() + 4 * n, [](float u, float v) { return Bits(u) == Bits(v); }), "activation on one row");
+          Check(std::equal(one.begin(), one.end(), y.begin() + 4 * n,
+                           [](float u, float v) { return Bits(u) == Bits(v); }),
+                "activation on one row");
         }
       }
     }
@@ -600,7 +682,8 @@ void TestNorm(const CpuKernels& k) {
   for (int64_t cols : {1, 2, 15, 16, 17, 31, 33, 64, 100, 768, 2049}) {
     const int64_t rows = 9;
     where = std::string(k.isa) + " norm " + std::to_string(cols);
-    vector<float> x = Floats(static_cast<size_t>(rows * cols)), w = Floats(static_cast<size_t>(cols)), b = Floats(static_cast<size_t>(cols));
+    vector<float> x = Floats(static_cast<size_t>(rows * cols)),
+                  w = Floats(static_cast<size_t>(cols)), b = Floats(static_cast<size_t>(cols));
     for (float& v : x) v += 3;
     for (int variant = 0; variant < 4; ++variant) {
       const float* wp = variant & 1 ? w.data() : nullptr;
@@ -616,9 +699,12 @@ void TestNorm(const CpuKernels& k) {
         Check(SameBits(y, z), "tiles in any order");
         for (int64_t r = 0; r < rows; ++r) {
           double mean = 0, square = 0;
-          for (int64_t c = 0; c < cols; ++c) mean += x[static_cast<size_t>(r * cols + c)] / static_cast<double>(cols);
+          for (int64_t c = 0; c < cols; ++c)
+            mean += x[static_cast<size_t>(r * cols + c)] / static_cast<double>(cols);
           if (!layer) mean = 0;
-          for (int64_t c = 0; c < cols; ++c) square += std::pow(x[static_cast<size_t>(r * cols + c)] - mean, 2) / static_cast<double>(cols);
+          for (int64_t c = 0; c < cols; ++c)
+            square += std::pow(x[static_cast<size_t>(r * cols + c)] - mean, 2) /
+                      static_cast<double>(cols);
           for (int64_t c = 0; c < cols; ++c) {
             double v = (x[static_cast<size_t>(r * cols + c)] - mean) / std::sqrt(square + 1e-5f);
             if (wp) v *= wp[c];
@@ -641,10 +727,12 @@ void TestRope(const CpuKernels& k) {
   for (const int32_t* s : {static_cast<const int32_t*>(nullptr), set.data()}) {
     vector<float> c(15), d(15);
     vector<double> wc(15), wd(15);
-    Run(k.rope_table, RopeTableArgs{positions.data(), s, freq.data(), c.data(), d.data(), rows, 3, 1.5f}, true);
+    Run(k.rope_table,
+        RopeTableArgs{positions.data(), s, freq.data(), c.data(), d.data(), rows, 3, 1.5f}, true);
     for (size_t r = 0; r < 5; ++r) {
       for (size_t i = 0; i < 3; ++i) {
-        const float angle = static_cast<float>(positions[r]) * freq[(s ? static_cast<size_t>(s[r]) * 3 : 0) + i];
+        const float angle =
+            static_cast<float>(positions[r]) * freq[(s ? static_cast<size_t>(s[r]) * 3 : 0) + i];
         wc[r * 3 + i] = 1.5 * std::cos(static_cast<double>(angle));
         wd[r * 3 + i] = 1.5 * std::sin(static_cast<double>(angle));
       }
@@ -654,18 +742,38 @@ void TestRope(const CpuKernels& k) {
   }
   for (int64_t dim : {1, 2, 6, 16, 64, 80, 100}) {
     for (int variant = 0; variant < 16; ++variant) {
-      where = std::string(k.isa) + " rope_kv_write " + std::to_string(dim) + " variant " + std::to_string(variant);
+      where = std::string(k.isa) + " rope_kv_write " + std::to_string(dim) + " variant " +
+              std::to_string(variant);
       const int64_t heads = 6, kv = 2, n = 4, half = variant & 8 ? dim / 4 : dim / 2;
       const bool table = variant & 1, norms = variant & 2, interleaved = variant & 4;
       const int64_t width = (heads + 2 * kv) * dim;
-      const vector<float> qkv = Floats(static_cast<size_t>(n * width)), cos = Floats(static_cast<size_t>(n * half)),
-                          sin = Floats(static_cast<size_t>(n * half)), qn = Floats(static_cast<size_t>(dim)), kn = Floats(static_cast<size_t>(dim));
+      const vector<float> qkv = Floats(static_cast<size_t>(n * width)),
+                          cos = Floats(static_cast<size_t>(n * half)),
+                          sin = Floats(static_cast<size_t>(n * half)),
+                          qn = Floats(static_cast<size_t>(dim)),
+                          kn = Floats(static_cast<size_t>(dim));
       const vector<int32_t> slots = {17, -1, 47, 0};
       const size_t cache = static_cast<size_t>(3 * kv * dim * 16);
-      vector<float> q(static_cast<size_t>(n * heads * dim)), kc(cache, 9), vc(cache, 9), kw(cache, 9), vw(cache, 9);
+      vector<float> q(static_cast<size_t>(n * heads * dim)), kc(cache, 9), vc(cache, 9),
+          kw(cache, 9), vw(cache, 9);
       vector<double> qw(q.size());
-      const RopeKvWriteArgs args{qkv.data(), table ? cos.data() : nullptr, table ? sin.data() : nullptr, norms ? qn.data() : nullptr,
-                                 norms ? kn.data() : nullptr, q.data(), kc.data(), vc.data(), slots.data(), n, width, heads, kv, dim, half, interleaved, 1e-6f};
+      const RopeKvWriteArgs args{qkv.data(),
+                                 table ? cos.data() : nullptr,
+                                 table ? sin.data() : nullptr,
+                                 norms ? qn.data() : nullptr,
+                                 norms ? kn.data() : nullptr,
+                                 q.data(),
+                                 kc.data(),
+                                 vc.data(),
+                                 slots.data(),
+                                 n,
+                                 width,
+                                 heads,
+                                 kv,
+                                 dim,
+                                 half,
+                                 interleaved,
+                                 1e-6f};
       Run(k.rope_kv_write, args, true);
       const auto head = [&](const float* x, const vector<float>& norm, int64_t r) {
         vector<double> v(x, x + dim), w;
@@ -676,8 +784,10 @@ void TestRope(const CpuKernels& k) {
         }
         w = v;
         for (int64_t i = 0; table && i < half; ++i) {
-          const size_t a = static_cast<size_t>(interleaved ? 2 * i : i), b = static_cast<size_t>(interleaved ? 2 * i + 1 : i + half);
-          const double c = cos[static_cast<size_t>(r * half + i)], s = sin[static_cast<size_t>(r * half + i)];
+          const size_t a = static_cast<size_t>(interleaved ? 2 * i : i),
+                       b = static_cast<size_t>(interleaved ? 2 * i + 1 : i + half);
+          const double c = cos[static_cast<size_t>(r * half + i)],
+                       s = sin[static_cast<size_t>(r * half + i)];
           w[a] = v[a] * c - v[b] * s;
           w[b] = v[b] * c + v[a] * s;
         }
@@ -692,10 +802,13 @@ void TestRope(const CpuKernels& k) {
         const int64_t slot = slots[static_cast<size_t>(r)];
         if (slot < 0) continue;
         for (int64_t h = 0; h < kv; ++h) {
-          const vector<double> w = head(&qkv[static_cast<size_t>(r * width + (heads + h) * dim)], kn, r);
+          const vector<double> w =
+              head(&qkv[static_cast<size_t>(r * width + (heads + h) * dim)], kn, r);
           for (int64_t i = 0; i < dim; ++i) {
-            kd[static_cast<size_t>(((slot / 16 * kv + h) * dim + i) * 16 + slot % 16)] = w[static_cast<size_t>(i)];
-            vw[static_cast<size_t>(((slot / 16 * kv + h) * 16 + slot % 16) * dim + i)] = qkv[static_cast<size_t>(r * width + (heads + kv + h) * dim + i)];
+            kd[static_cast<size_t>(((slot / 16 * kv + h) * dim + i) * 16 + slot % 16)] =
+                w[static_cast<size_t>(i)];
+            vw[static_cast<size_t>(((slot / 16 * kv + h) * 16 + slot % 16) * dim + i)] =
+                qkv[static_cast<size_t>(r * width + (heads + kv + h) * dim + i)];
           }
         }
       }
@@ -718,31 +831,29 @@ struct AttentionCase {
 
 void TestAttention(const CpuKernels& k) {
   const vector<AttentionCase> cases = {
-      {1, 1, 1, 0, 1, 0, false, {1}},
-      {4, 4, 16, 0, 1, 0, false, {70, 3, 0, 130}},
-      {8, 2, 64, 0, 1, 0, false, {200, 65}},
-      {6, 2, 80, 0, 1, 30, false, {131, 16}},
-      {7, 1, 33, 0, 1, 0, true, {100, 64}},
-      {4, 2, 64, 50, 1, 0, false, {190}},
-      {2, 2, 20, 7, 0, 0, true, {77}},
-      {32, 1, 24, 0, 0, 0, false, {90, 5}},
-      {2, 1, 512, 0, 1, 0, false, {80}},
-      {50, 2, 5, 1, 1, 2, false, {66}},
+      {1, 1, 1, 0, 1, 0, false, {1}},        {4, 4, 16, 0, 1, 0, false, {70, 3, 0, 130}},
+      {8, 2, 64, 0, 1, 0, false, {200, 65}}, {6, 2, 80, 0, 1, 30, false, {131, 16}},
+      {7, 1, 33, 0, 1, 0, true, {100, 64}},  {4, 2, 64, 50, 1, 0, false, {190}},
+      {2, 2, 20, 7, 0, 0, true, {77}},       {32, 1, 24, 0, 0, 0, false, {90, 5}},
+      {2, 1, 512, 0, 1, 0, false, {80}},     {50, 2, 5, 1, 1, 2, false, {66}},
   };
   int number = 0;
   for (const AttentionCase& c : cases) {
     where = std::string(k.isa) + " attention case " + std::to_string(number++);
     const int64_t batch = static_cast<int64_t>(c.lengths.size()), group = c.heads / c.kv_heads;
     int64_t total = 0, max_blocks = 1, blocks = 1;
-    for (int64_t n : c.lengths) total += n, max_blocks = std::max(max_blocks, (n + 15) / 16), blocks += (n + 15) / 16;
+    for (int64_t n : c.lengths)
+      total += n, max_blocks = std::max(max_blocks, (n + 15) / 16), blocks += (n + 15) / 16;
     const int64_t qs = c.heads * c.dim + 3;  // rows apart, the last one without the gap
     vector<float> q = Floats(static_cast<size_t>(total * qs - 3));
     for (float& v : q) v *= 4;
     const vector<float> slopes = Floats(static_cast<size_t>(c.heads));
-    // Blocks in a scattered order; entries past a sequence's end would crash; memory that no key holds is NaN.
+    // Blocks in a scattered order; entries past a sequence's end would crash; memory that no key
+    // holds is NaN.
     vector<int32_t> table(static_cast<size_t>(batch * max_blocks), INT32_MAX / 2), free_blocks;
     for (int64_t i = 0; i < blocks; ++i) free_blocks.push_back(static_cast<int32_t>(i));
-    for (size_t i = free_blocks.size(); i > 1; --i) std::swap(free_blocks[i - 1], free_blocks[Random() % i]);
+    for (size_t i = free_blocks.size(); i > 1; --i)
+      std::swap(free_blocks[i - 1], free_blocks[Random() % i]);
     const size_t cache = static_cast<size_t>(blocks * c.kv_heads * c.dim * 16);
     vector<float> kc(cache, NAN), vc(cache, NAN);
     vector<vector<float>> keys, values;  // by sequence: [length, kv_heads, dim]
@@ -759,7 +870,8 @@ void TestAttention(const CpuKernels& k) {
     }
     const auto write = [&](vector<float>& kk, vector<float>& vv, int64_t b, int64_t j) {
       for (int64_t h = 0; h < c.kv_heads; ++h) {
-        const int64_t base = (table[static_cast<size_t>(b * max_blocks + j / 16)] * c.kv_heads + h) * c.dim * 16;
+        const int64_t base =
+            (table[static_cast<size_t>(b * max_blocks + j / 16)] * c.kv_heads + h) * c.dim * 16;
         for (int64_t d = 0; d < c.dim; ++d) {
           const size_t from = static_cast<size_t>((j * c.kv_heads + h) * c.dim + d);
           kk[static_cast<size_t>(base + d * 16 + j % 16)] = keys[static_cast<size_t>(b)][from];
@@ -767,20 +879,25 @@ void TestAttention(const CpuKernels& k) {
         }
       }
     };
-    for (int64_t b = 0; b < batch; ++b) for (int64_t j = 0; j < c.lengths[static_cast<size_t>(b)]; ++j) write(kc, vc, b, j);
+    for (int64_t b = 0; b < batch; ++b)
+      for (int64_t j = 0; j < c.lengths[static_cast<size_t>(b)]; ++j) write(kc, vc, b, j);
     const float scale = 1 / std::sqrt(static_cast<float>(c.dim));
-    const auto make = [&](const vector<int32_t>& q_starts, const vector<int32_t>& contexts, const vector<int32_t>& blocks_of,
-                          const vector<float>& queries, const vector<float>& kk, const vector<float>& vv, vector<float>& y) {
+    const auto make = [&](const vector<int32_t>& q_starts, const vector<int32_t>& contexts,
+                          const vector<int32_t>& blocks_of, const vector<float>& queries,
+                          const vector<float>& kk, const vector<float>& vv, vector<float>& y) {
       AttentionArgs a{};
       a.q = queries.data(), a.k_cache = kk.data(), a.v_cache = vv.data(), a.y = y.data();
-      a.q_starts = q_starts.data(), a.context_lens = contexts.data(), a.block_tables = blocks_of.data();
+      a.q_starts = q_starts.data(), a.context_lens = contexts.data(),
+      a.block_tables = blocks_of.data();
       a.slopes = c.slopes ? slopes.data() : nullptr;
-      a.batch = static_cast<int64_t>(contexts.size()), a.heads = c.heads, a.kv_heads = c.kv_heads, a.head_dim = c.dim;
+      a.batch = static_cast<int64_t>(contexts.size()), a.heads = c.heads, a.kv_heads = c.kv_heads,
+      a.head_dim = c.dim;
       a.max_blocks = max_blocks, a.q_stride = qs, a.y_stride = c.heads * c.dim;
       a.window = c.window, a.causal = c.causal, a.scale = scale, a.softcap = c.softcap;
       return a;
     };
-    vector<int32_t> q_starts(starts.begin(), starts.end()), contexts(c.lengths.begin(), c.lengths.end());
+    vector<int32_t> q_starts(starts.begin(), starts.end()),
+        contexts(c.lengths.begin(), c.lengths.end());
     vector<float> y(static_cast<size_t>(total * c.heads * c.dim)), z(y.size());
     Run(k.attention, make(q_starts, contexts, table, q, kc, vc, y));
     Run(k.attention, make(q_starts, contexts, table, q, kc, vc, z), true);
@@ -791,16 +908,22 @@ void TestAttention(const CpuKernels& k) {
       const int64_t n = c.lengths[static_cast<size_t>(b)];
       for (int64_t i = 0; i < n; ++i) {
         for (int64_t h = 0; h < c.heads; ++h) {
-          const float* row = &q[static_cast<size_t>((starts[static_cast<size_t>(b)] + i) * qs + h * c.dim)];
+          const float* row =
+              &q[static_cast<size_t>((starts[static_cast<size_t>(b)] + i) * qs + h * c.dim)];
           vector<double> s, out(static_cast<size_t>(c.dim));
           vector<int64_t> seen;
           for (int64_t j = 0; j < n; ++j) {
             if ((c.causal && j > i) || (c.window && i - j >= c.window)) continue;
             double dot = 0;
-            for (int64_t d = 0; d < c.dim; ++d) dot += static_cast<double>(row[d]) * keys[static_cast<size_t>(b)][static_cast<size_t>((j * c.kv_heads + h / group) * c.dim + d)];
+            for (int64_t d = 0; d < c.dim; ++d)
+              dot += static_cast<double>(row[d]) *
+                     keys[static_cast<size_t>(b)]
+                         [static_cast<size_t>((j * c.kv_heads + h / group) * c.dim + d)];
             dot *= scale;
             if (c.softcap != 0) dot = c.softcap * std::tanh(dot / c.softcap);
-            if (c.slopes) dot += static_cast<double>(slopes[static_cast<size_t>(h)]) * static_cast<double>(j - i);
+            if (c.slopes)
+              dot +=
+                  static_cast<double>(slopes[static_cast<size_t>(h)]) * static_cast<double>(j - i);
             s.push_back(dot);
             seen.push_back(j);
           }
@@ -809,30 +932,39 @@ void TestAttention(const CpuKernels& k) {
           for (double& e : s) sum += e = std::exp(e - top);
           for (int64_t d = 0; d < c.dim; ++d) {
             double v = 0;
-            for (size_t e = 0; e < s.size(); ++e) v += s[e] / sum * values[static_cast<size_t>(b)][static_cast<size_t>((seen[e] * c.kv_heads + h / group) * c.dim + d)];
-            want[static_cast<size_t>(((starts[static_cast<size_t>(b)] + i) * c.heads + h) * c.dim + d)] = v;
+            for (size_t e = 0; e < s.size(); ++e)
+              v += s[e] / sum *
+                   values[static_cast<size_t>(b)]
+                         [static_cast<size_t>((seen[e] * c.kv_heads + h / group) * c.dim + d)];
+            want[static_cast<size_t>(((starts[static_cast<size_t>(b)] + i) * c.heads + h) * c.dim +
+                                     d)] = v;
           }
         }
       }
     }
     CheckClose(y, want, 1e-5, 5e-6, "value");
     if (!c.causal) continue;
-    // Each sequence alone and in chunks; keys come when their rows do, the last ones poisoned before.
+    // Each sequence alone and in chunks; keys come when their rows do, the last ones poisoned
+    // before.
     for (int64_t chunk : {1, 2, 5, 16, 23, 64, 100}) {
       if (chunk == 1 && c.dim == 512) continue;
       for (int64_t b = 0; b < batch; ++b) {
         const int64_t n = c.lengths[static_cast<size_t>(b)];
         vector<float> kk(cache, NAN), vv(cache, NAN);
-        const vector<int32_t> mine(table.begin() + b * max_blocks, table.begin() + (b + 1) * max_blocks);
+        const vector<int32_t> mine(table.begin() + b * max_blocks,
+                                   table.begin() + (b + 1) * max_blocks);
         for (int64_t at = 0; at < n; at += chunk) {
           const int64_t rows = std::min(chunk, n - at), from = starts[static_cast<size_t>(b)] + at;
           for (int64_t j = at; j < at + rows; ++j) write(kk, vv, b, j);
           const vector<float> part(q.begin() + from * qs, q.begin() + (from + rows) * qs - 3);
           vector<float> out(static_cast<size_t>(rows * c.heads * c.dim));
-          const vector<int32_t> two = {0, static_cast<int32_t>(rows)}, context = {static_cast<int32_t>(at + rows)};
+          const vector<int32_t> two = {0, static_cast<int32_t>(rows)},
+                                context = {static_cast<int32_t>(at + rows)};
           Run(k.attention, make(two, context, mine, part, kk, vv, out), true);
-          const vector<float> same(y.begin() + from * c.heads * c.dim, y.begin() + (from + rows) * c.heads * c.dim);
-          Check(SameBits(out, same), "chunks of " + std::to_string(chunk) + " at " + std::to_string(at));
+          const vector<float> same(y.begin() + from * c.heads * c.dim,
+                                   y.begin() + (from + rows) * c.heads * c.dim);
+          Check(SameBits(out, same),
+                "chunks of " + std::to_string(chunk) + " at " + std::to_string(at));
         }
       }
     }
@@ -845,7 +977,8 @@ void TestAttention(const CpuKernels& k) {
       write(kk, vv, 0, n - 1);
       Run(k.attention, make(q_starts, contexts, table, q, kk, vv, z));
       const int64_t before = (n - 1) * c.heads * c.dim;
-      Check(std::memcmp(y.data(), z.data(), static_cast<size_t>(before) * 4) == 0, "NaN reaches earlier rows");
+      Check(std::memcmp(y.data(), z.data(), static_cast<size_t>(before) * 4) == 0,
+            "NaN reaches earlier rows");
       Check(std::isnan(z[static_cast<size_t>(before)]), "NaN in its own row");
     }
   }
@@ -853,14 +986,16 @@ void TestAttention(const CpuKernels& k) {
   where = std::string(k.isa) + " attention without keys";
   const vector<int32_t> starts = {0, 3}, context = {1}, table = {0};
   vector<float> q = Floats(24), kc(128, NAN), vc(128, NAN), y(24, 5);
-  for (int i = 0; i < 8; ++i) kc[static_cast<size_t>(i * 16)] = 1, vc[static_cast<size_t>(i)] = static_cast<float>(i);
+  for (int i = 0; i < 8; ++i)
+    kc[static_cast<size_t>(i * 16)] = 1, vc[static_cast<size_t>(i)] = static_cast<float>(i);
   AttentionArgs a{};
   a.q = q.data(), a.k_cache = kc.data(), a.v_cache = vc.data(), a.y = y.data();
   a.q_starts = starts.data(), a.context_lens = context.data(), a.block_tables = table.data();
   a.batch = a.heads = a.kv_heads = a.max_blocks = a.causal = 1;
   a.head_dim = a.q_stride = a.y_stride = 8, a.scale = 1;
   Run(k.attention, a);
-  for (size_t i = 0; i < 24; ++i) Check(y[i] == (i < 16 ? 0.0f : static_cast<float>(i - 16)), "value");
+  for (size_t i = 0; i < 24; ++i)
+    Check(y[i] == (i < 16 ? 0.0f : static_cast<float>(i - 16)), "value");
 }
 
 void TestLevel(const CpuKernels& k) {
@@ -887,7 +1022,8 @@ int main() {
   const char* names[8];
   const int count = AvailableIsas(names);
   where = "dispatch";
-  Check(count > 0 && SelectKernels(nullptr) == SelectKernels(names[0]), "the best level comes first");
+  Check(count > 0 && SelectKernels(nullptr) == SelectKernels(names[0]),
+        "the best level comes first");
   Check(SelectKernels("none such") == nullptr, "an unknown level");
   Check(std::strcmp(names[count - 1], "scalar") == 0, "scalar is always there");
   for (int i = 0; i < count; ++i) TestLevel(*SelectKernels(names[i]));

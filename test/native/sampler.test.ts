@@ -5,8 +5,10 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type SampleRow, sampleMode } from '../../lib/ops/sampling/row.js';
+import { generator } from '../random.js';
 import { runSample } from '../run_sample.js';
-import { generator, logitsOf, type SampleOfSample, sampleOf, samples } from '../suites/sample.js';
+import { logitsOf, sampleOf, samples } from '../suites/sample.js';
+import type { Sample } from '../suites/suite.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 let folder = '';
@@ -32,7 +34,7 @@ afterAll(() => {
 });
 
 /** A sample and its outputs by the reference, as the program reads them. */
-function encode(s: SampleOfSample): Buffer[] {
+function encode(s: Sample): Buffer[] {
   const out = runSample(s);
   const { R = 0, V = 0, K = 0, L = 0 } = s.dims;
   const f32 = (x: Iterable<number> = []): Buffer => Buffer.from(Float32Array.from(x).buffer);
@@ -44,7 +46,7 @@ function encode(s: SampleOfSample): Buffer[] {
   ];
 }
 
-function replay(name: string, cases: readonly SampleOfSample[]): string {
+function replay(name: string, cases: readonly Sample[]): string {
   const file = path.join(folder, name);
   writeFileSync(
     file,

@@ -116,7 +116,8 @@ inline __m512 dpbf16_ps(__m512 acc, __m512bh a, __m512bh b) {
   Lanes<float> r = lanes_of<float>(acc);
   const Lanes<uint32_t> u = lanes_of<uint32_t>(a), w = lanes_of<uint32_t>(b);
   for (int i = 0; i < 16; ++i) {
-    const float odd = fmaf(bf16_value(u.v[i] & 0xffff0000), bf16_value(w.v[i] & 0xffff0000), flushed(r.v[i]));
+    const float odd =
+        fmaf(bf16_value(u.v[i] & 0xffff0000), bf16_value(w.v[i] & 0xffff0000), flushed(r.v[i]));
     r.v[i] = flushed(fmaf(bf16_value(u.v[i] << 16), bf16_value(w.v[i] << 16), flushed(odd)));
   }
   return vector_of<__m512>(r);

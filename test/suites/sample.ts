@@ -1,30 +1,14 @@
-import type { DType } from '../../lib/dtype.js';
+import '../../lib/ops/sample.js';
 import { packRows } from '../../lib/ops/sampling/pack_rows.js';
-import { greedyRow, type SampleRow, sampleMode } from '../../lib/ops/sampling/row.js';
-
-interface Input {
-  readonly dtype: DType;
-  readonly shape: number[];
-  readonly data: number[];
-}
-
-export interface SampleOfSample {
-  readonly name: string;
-  readonly inputs: Record<string, Input>;
-  readonly attrs: { readonly k: string };
-  readonly dims: Record<string, number>;
-}
-
-/** Numbers in [0, 1), the same each time (mulberry32). */
-export function generator(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+import {
+  floatColumns,
+  greedyRow,
+  intColumns,
+  type SampleRow,
+  sampleMode,
+} from '../../lib/ops/sampling/row.js';
+import { generator } from '../random.js';
+import type { Sample } from './suite.js';
 
 /** Logits like a model's: a bell, some far above it, and, with `step`, equal ones. */
 export function logitsOf(count: number, seed: number, step = 0): number[] {
@@ -44,17 +28,17 @@ export function sampleOf(
   k: number,
   options: readonly RowOptions[],
   logits: number[],
-): SampleOfSample {
+): Sample {
   const rows = options.map((row): SampleRow => ({ ...greedyRow, ...row }));
   const { rowFloats, rowInts, lists } = packRows(rows);
   const r = rows.length;
   return {
     name,
     inputs: {
-      logits: { dtype: 'f32', shape: [r, vocabulary], data: logits },
-      row_floats: { dtype: 'f32', shape: [r, rowFloats.length / r], data: Array.from(rowFloats) },
-      row_ints: { dtype: 'i32', shape: [r, rowInts.length / r], data: Array.from(rowInts) },
-      lists: { dtype: 'i32', shape: [lists.length], data: Array.from(lists) },
+      logits: { dtype: 'f32', shape: ['R', vocabulary], data: logits },
+      row_floats: { dtype: 'f32', shape: ['R', floatColumns], data: Array.from(rowFloats) },
+      row_ints: { dtype: 'i32', shape: ['R', intColumns], data: Array.from(rowInts) },
+      lists: { dtype: 'i32', shape: ['L'], data: Array.from(lists) },
     },
     attrs: { k: 'K' },
     dims: { R: r, V: vocabulary, K: k, L: lists.length },
@@ -89,7 +73,7 @@ const draws = (row: RowOptions, count: number): RowOptions[] =>
     returnIndex: i % 3,
     ...row,
   }));
-const many = (name: string, vocabulary: number, row: RowOptions, seed: number, step = 0): SampleOfSample =>
+const many = (name: string, vocabulary: number, row: RowOptions, seed: number, step = 0): Sample =>
   sampleOf(
     name,
     vocabulary,
@@ -104,7 +88,7 @@ const none = Number.NEGATIVE_INFINITY;
 const nan = Number.NaN;
 const odd = [nan, nan, nan, none, none, none, nan, 2, 5, none, none, Number.POSITIVE_INFINITY];
 
-export const samples: readonly SampleOfSample[] = [
+export const samples: readonly Sample[] = [
   sampleOf('greedy', 37, 0, [{}, {}, {}], logitsOf(3 * 37, 1)),
   sampleOf('greedy with the best', 37, 5, [{}, {}, {}], logitsOf(3 * 37, 2, 0.5)),
   sampleOf('more of the best than there are', 3, 5, [{}, { mode: beam }], [1, 3, 3, none, 0, none]),

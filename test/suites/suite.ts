@@ -72,7 +72,8 @@ export function drawn(
 export function product<T extends readonly unknown[]>(
   ...lists: { readonly [K in keyof T]: readonly T[K][] }
 ): T[] {
-  return lists.reduce<unknown[][]>((all, list) => all.flatMap((head) => list.map((item) => [...head, item])), [
-    [],
-  ]) as unknown[] as T[];
+  return lists.reduce<unknown[][]>(
+    (all, list) => all.flatMap((head) => list.map((item) => [...head, item])),
+    [[]],
+  ) as unknown[] as T[];
 }

@@ -1,5 +1,5 @@
-// The dot product of bf16 pairs, where the level has it: acc + a0 · b0 + a1 · b1 in each lane, as vdpbf16ps rounds it
-// (subnormals count as 0; the odd product is added before the even one).
+// The dot product of bf16 pairs, where the level has it: acc + a0 · b0 + a1 · b1 in each lane, as
+// vdpbf16ps rounds it (subnormals count as 0; the odd product is added before the even one).
 #pragma once
 #include "kernels/cpu/simd/vec.h"
 

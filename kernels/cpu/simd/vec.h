@@ -1,5 +1,6 @@
-// F32x16: 16 floats in whatever registers the instruction set has, so that one vector is a row of a weight panel or of a
-// KV block everywhere, and a sum over lanes has the same order everywhere. Only per-level units include this.
+// F32x16: 16 floats in whatever registers the instruction set has, so that one vector is a row of a
+// weight panel or of a KV block everywhere, and a sum over lanes has the same order everywhere.
+// Only per-level units include this.
 //
 // What each of the headers below defines, in namespace triga, unnamed namespace:
 //   F32x16    zero, set, load(p), load(p, n) and store(p, n) of the first n lanes (0 … 16; the rest read as 0),

@@ -2,7 +2,10 @@
 #pragma once
 #ifndef TRIGA_EMULATED_INTRINSICS  // tests on CPUs without AVX-512 bring their own definitions
 #if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // g++ 12 takes its own _mm512_undefined_* to task
+// g++ 12 takes its own _mm512_undefined_* to task, and tells of an ABI change in its version 4.6.
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wpsabi"
 #endif
 #include <immintrin.h>
 #endif

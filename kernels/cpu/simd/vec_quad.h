@@ -1,5 +1,6 @@
-// F32x16 as four vectors of four floats in the compiler's own vector types: the scalar level (what the architecture's
-// baseline gives; fma is a product and a sum, rounded each) and, on aarch64, NEON with its fused fma. See vec.h.
+// F32x16 as four vectors of four floats in the compiler's own vector types: the scalar level (what
+// the architecture's baseline gives; fma is a product and a sum, rounded each) and, on aarch64,
+// NEON with its fused fma. See vec.h.
 #pragma once
 #if defined(__ARM_NEON)
 #include <arm_neon.h>
@@ -158,7 +159,8 @@ TRIGA_INLINE float float_of(uint32_t u) {
   __builtin_memcpy(&x, &u, 4);
   return x;
 }
-// Moves exponent and fraction into place and scales by 2^112 (exact, subnormals too); all ones stay all ones.
+// Moves exponent and fraction into place and scales by 2^112 (exact, subnormals too); all ones stay
+// all ones.
 TRIGA_INLINE float widen_f16(uint16_t h) {
   const uint32_t magnitude = static_cast<uint32_t>(h & 0x7fff) << 13;
   const uint32_t sign = static_cast<uint32_t>(h & 0x8000) << 16;
@@ -189,9 +191,8 @@ TRIGA_INLINE uint16_t narrow_bf16(float x) {
 
 TRIGA_INLINE F32x16 load_f16(const uint16_t* p) {
 #if defined(__ARM_NEON)
-  return each4([&](int i) {
-    return Float4(vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p + 4 * i))));
-  });
+  return each4(
+      [&](int i) { return Float4(vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p + 4 * i)))); });
 #else
   alignas(16) float t[16];
   for (int i = 0; i < 16; ++i) t[i] = widen_f16(p[i]);

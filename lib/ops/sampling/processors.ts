@@ -20,12 +20,7 @@ function penalizeRepetition(scores: Float64Array, history: Ids, penalty: number)
 }
 
 /** s − (presence + frequency · n) for every id that was generated n > 0 times: OpenAI's penalties. */
-function penalizeCounts(
-  scores: Float64Array,
-  generated: Ids,
-  presence: number,
-  frequency: number,
-): void {
+function penalizeCounts(scores: Float64Array, generated: Ids, presence: number, frequency: number): void {
   const counts = new Map<number, number>();
   each(generated, (id) => counts.set(id, (counts.get(id) ?? 0) + 1));
   for (const [id, n] of counts) {

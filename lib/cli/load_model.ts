@@ -1,0 +1,46 @@
+import { loadTextModel } from '../generate/load_text_model.js';
+import type { TextModel } from '../generate/text_model.js';
+import { isHubSource, resolveHubModel } from '../weights/hub.js';
+import { type LoadFlags, loadOptionsOf } from './load_flags.js';
+import { type Progress, terminalProgress } from './progress.js';
+
+/** The directory of a model; one that has to be downloaded shows its progress. */
+export async function locateModel(
+  source: string,
+  signal: AbortSignal,
+  progress: Progress = terminalProgress(),
+): Promise<string> {
+  if (!isHubSource(source)) return source;
+  try {
+    return await resolveHubModel(source, {
+      signal,
+      onProgress: ({ file, loadedBytes, totalBytes }) =>
+        progress.update(`Downloading ${file}`, loadedBytes, totalBytes),
+    });
+  } finally {
+    progress.clear();
+  }
+}
+
+/** Loads a model with a bar on the terminal, and says so if it runs elsewhere than it should. */
+export async function loadModel(
+  source: string | undefined,
+  flags: LoadFlags,
+  signal: AbortSignal,
+): Promise<TextModel> {
+  const progress = terminalProgress();
+  const directory = source === undefined ? undefined : await locateModel(source, signal, progress);
+  try {
+    const model = await loadTextModel(directory, {
+      ...loadOptionsOf(flags),
+      signal,
+      onProgress: ({ loaded, total }) => progress.update('Loading', loaded, total),
+    });
+    const { device, fallbackReason } = model.info;
+    progress.clear();
+    if (fallbackReason) process.stderr.write(`triga: runs on ${device}: ${fallbackReason}\n`);
+    return model;
+  } finally {
+    progress.clear();
+  }
+}

@@ -1,0 +1,95 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { allOps, opNamed } from '../../lib/ir/define_op.js';
+import { verify } from '../../lib/ir/verify.js';
+import { decompose } from '../../lib/passes/decompose.js';
+import { optimize } from '../../lib/passes/pipeline.js';
+import type { Tensor } from '../../lib/tensor.js';
+import { cpuPlaces, differences, type Place, type Program, programOf, reference, run } from '../replay.js';
+import { suites } from '../suites/all.js';
+import type { Sample } from '../suites/suite.js';
+
+/** What a device does not run; nothing, at present. */
+const lacks: Readonly<Record<string, readonly string[]>> = { cpu: [] };
+
+const ops = Object.keys(suites);
+const tolerance = 1e-5;
+/** bf16 weights meet activations rounded to bf16 where the CPU has the dot product: 8 bits of each factor. */
+const dotTolerance = 1e-2;
+
+const toleranceOf = (sample: Sample, { isa }: Place): number => {
+  const dot = isa === 'avx512_bf16' && Object.values(sample.inputs).some((i) => i.dtype === 'bf16');
+  return dot ? dotTolerance : (sample.tolerance ?? tolerance);
+};
+
+const known = new Map<Sample, Promise<Record<string, Tensor>>>();
+/** The outputs by definition; of a composite, its decomposition's. */
+function wanted(op: string, sample: Sample): Promise<Record<string, Tensor>> {
+  const result = known.get(sample) ?? run(programOf(op, sample), reference);
+  known.set(sample, result);
+  return result;
+}
+
+/** Runs a suite somewhere and returns what is wrong, by sample. */
+async function replay(
+  op: string,
+  place: Place,
+  change: (program: Program) => Program = (p) => p,
+): Promise<string[]> {
+  const failures: string[] = [];
+  for (const sample of suites[op] ?? []) {
+    const want = await wanted(op, sample);
+    const got = await run(change(programOf(op, sample)), place).catch((error: unknown) => String(error));
+    const wrong = typeof got === 'string' ? [got] : differences(got, want, toleranceOf(sample, place));
+    failures.push(...wrong.map((what) => `${sample.name}: ${what}`));
+  }
+  return failures;
+}
+
+/** The program with `op` in simpler ops, and its linears as outputs, so that no pass puts the op together again. */
+function decomposed(op: string, { graph, feed }: Program): Program {
+  const simple = decompose(graph, (node) => node.op !== op);
+  for (const [i, node] of simple.nodes.entries()) {
+    if (node.op === 'linear' && node.outputs.y && ![...simple.outputs.values()].includes(node.outputs.y)) {
+      simple.output(`linear ${i}`, node.outputs.y);
+    }
+  }
+  return { graph: simple, feed };
+}
+
+test('every op of lib/ops has samples, and no two of a suite one name', () => {
+  const folder = new URL('../../lib/ops/', import.meta.url);
+  const files = readdirSync(folder).filter((name) => name.endsWith('.ts'));
+  const declared = files.flatMap((name) => {
+    const text = readFileSync(new URL(name, folder), 'utf8');
+    return text.includes('defineOp({') ? [text.match(/^ {2}name: '(\w+)'/m)?.[1]] : [];
+  });
+  expect([...declared].sort()).toEqual([...ops].sort());
+  expect([...allOps.keys()].sort()).toEqual([...ops].sort());
+  for (const [op, samples] of Object.entries(suites)) {
+    const names = samples.map((s) => s.name);
+    expect(
+      names.filter((name, i) => names.indexOf(name) !== i),
+      op,
+    ).toEqual([]);
+  }
+});
+
+test.each(ops)('the graphs of %s are legal after each pass', (op) => {
+  for (const sample of suites[op] ?? []) {
+    const { graph } = programOf(op, sample);
+    optimize(graph, verify);
+    verify(decompose(graph, () => false));
+  }
+});
+
+describe.each(cpuPlaces)('$name', (place) => {
+  const has = ops.filter((op) => !lacks[place.device]?.includes(op));
+  test.each(has)('%s', async (op) => {
+    expect(await replay(op, place)).toEqual([]);
+  });
+
+  test.each(has.filter((op) => opNamed(op).kind === 'composite'))('%s in simpler ops', async (op) => {
+    expect(await replay(op, place, (program) => decomposed(op, program))).toEqual([]);
+  });
+});

@@ -1,0 +1,183 @@
+import { describe, expect, test } from 'vitest';
+import { lowerForCpu } from '../../lib/exec/cpu.js';
+import { Graph } from '../../lib/ir/graph.js';
+import { verify } from '../../lib/ir/verify.js';
+import { activation } from '../../lib/ops/activation.js';
+import { add, mul } from '../../lib/ops/binary.js';
+import { linear } from '../../lib/ops/linear.js';
+import { unary } from '../../lib/ops/unary.js';
+import { decompose } from '../../lib/passes/decompose.js';
+import { eliminateDead } from '../../lib/passes/eliminate_dead.js';
+import { fuseLinear } from '../../lib/passes/fuse_linear.js';
+import { fuseQkv } from '../../lib/passes/fuse_qkv.js';
+import { inferencePasses, optimize } from '../../lib/passes/pipeline.js';
+import { ownOutputs } from '../../lib/plan/own_outputs.js';
+import { cpuPlaces, distance, reference, run } from '../replay.js';
+import { programOf, tinyModels } from './tiny_models.js';
+
+/** Every rewrite of a graph by itself, and all of the pipeline. */
+const passes: Readonly<Record<string, (graph: Graph) => Graph>> = {
+  ...Object.fromEntries(inferencePasses.map(({ name, run: pass }) => [name, pass])),
+  decompose: (graph) => decompose(graph, () => false),
+  own_outputs: ownOutputs,
+  'the pipeline': optimize,
+  'the pipeline, decomposed': (graph) => decompose(optimize(graph), () => false),
+};
+
+const opsOf = (graph: Graph): string[] => graph.nodes.map((n) => n.op);
+const count = (graph: Graph, op: string): number => opsOf(graph).filter((name) => name === op).length;
+
+describe.each(Object.entries(tinyModels))('%s', (_, build) => {
+  test.each(Object.entries(passes))('%s leaves the logits as they are', async (__, pass) => {
+    const graph = build();
+    verify(graph);
+    const rewritten = pass(graph);
+    verify(rewritten);
+    const [want, got] = [
+      await run(programOf(graph), reference),
+      await run({ ...programOf(graph), graph: rewritten }, reference),
+    ];
+    expect(want.logits?.shape).toEqual([29, 41]);
+    expect(Math.max(...(want.logits?.data ?? []))).toBeGreaterThan(0.01);
+    expect(distance(got.logits?.data ?? [], want.logits?.data ?? [])).toBeLessThan(1e-7);
+  });
+
+  test('the graph is legal after each pass, and the rewrites find what they are for', () => {
+    const seen: string[] = [];
+    const optimized = optimize(build(), (graph, pass) => {
+      verify(graph);
+      seen.push(pass);
+    });
+    expect(seen).toEqual(inferencePasses.map(({ name }) => name));
+    expect(optimize(optimized).nodes).toHaveLength(optimized.nodes.length);
+  });
+
+  test.each(cpuPlaces)('the logits of $name', async (place) => {
+    const program = programOf(build());
+    const [want, got] = [await run(program, reference), await run(program, place)];
+    const bf16 =
+      [...program.graph.params.values()].some((v) => v.dtype === 'bf16') && place.isa === 'avx512_bf16';
+    expect(distance(got.logits?.data ?? [], want.logits?.data ?? [])).toBeLessThan(bf16 ? 2e-2 : 2e-5);
+  });
+});
+
+test('Llama decodes in at most 8 kernel steps a layer', () => {
+  const graph = (tinyModels.llama as () => Graph)();
+  const { calls } = lowerForCpu(graph, { bf16Dot: false });
+  const kernels = calls.map((c) => c.kernel);
+  const layer = [
+    'rms_norm',
+    'linear',
+    'rope_kv_write',
+    'paged_attention',
+    'linear',
+    'rms_norm',
+    'linear',
+    'linear',
+  ];
+  expect(layer.length).toBeLessThanOrEqual(8);
+  expect(kernels).toEqual([
+    'embedding',
+    'rope_table',
+    ...layer,
+    ...layer,
+    'rms_norm',
+    'gather_rows',
+    'linear',
+  ]);
+  // The same steps where bf16 weights want rounded activations.
+  expect(lowerForCpu(graph, { bf16Dot: true }).calls.map((c) => c.kernel)).toEqual(kernels);
+});
+
+test.each([
+  ['llama with biases, dynamic rope', 8],
+  ['mistral', 8],
+  ['qwen2', 8],
+  ['qwen3', 8],
+  ['gpt2', 8],
+])('%s: %i kernel steps a layer', (name, most) => {
+  const { calls } = lowerForCpu((tinyModels[name] as () => Graph)(), { bf16Dot: false });
+  const kernels = calls.map((c) => c.kernel);
+  const [first, second] = kernels.flatMap((k, i) => (k === 'paged_attention' ? [i] : []));
+  expect((second as number) - (first as number)).toBeLessThanOrEqual(most);
+});
+
+describe('fuse_linear', () => {
+  const width = 6;
+  function graphOf(
+    build: (parts: {
+      a: () => ReturnType<typeof linear>;
+      b: () => ReturnType<typeof linear>;
+      graph: Graph;
+    }) => void,
+  ): Graph {
+    const graph = new Graph();
+    const x = graph.input('x', 'f32', ['T', width]);
+    const make = (name: string) => () => linear(x, graph.param(name, 'f32', [width, width]));
+    build({ a: make('a'), b: make('b'), graph });
+    const fused = eliminateDead(fuseLinear(graph));
+    verify(fused);
+    return fused;
+  }
+
+  test('takes a gate whichever side the activation is on, and the sum after it', () => {
+    for (const swap of [false, true]) {
+      const fused = graphOf(({ a, b, graph }) => {
+        const [gate, up] = [activation('silu', a()), b()];
+        graph.output('y', add(swap ? mul(up, gate) : mul(gate, up), graph.input('r', 'f32', ['T', width])));
+      });
+      expect(opsOf(fused)).toEqual(['fused_linear']);
+      expect(fused.nodes[0]?.attrs).toEqual({ combine: 'gate', activation: 'silu' });
+      expect(Object.keys(fused.nodes[0]?.inputs ?? {})).toEqual(['x', 'w0', 'w1', 'residual']);
+    }
+  });
+
+  test('leaves alone what others read', () => {
+    const read = graphOf(({ a, graph }) => {
+      const y = a();
+      graph.output('y', activation('relu', y));
+      graph.output('z', unary('exp', y));
+    });
+    expect(opsOf(read)).toEqual(['linear', 'activation', 'unary']);
+    const output = graphOf(({ a, graph }) => {
+      const y = a();
+      graph.output('y', y);
+      graph.output('z', activation('relu', y));
+    });
+    expect(opsOf(output)).toEqual(['linear', 'activation']);
+  });
+
+  test('does not take a sum that broadcasts for a residual', () => {
+    const fused = graphOf(({ a, graph }) => {
+      graph.output('y', add(a(), graph.input('r', 'f32', [width])));
+    });
+    expect(opsOf(fused)).toEqual(['linear', 'binary']);
+  });
+});
+
+describe('fuse_qkv', () => {
+  test('joins q, k and v of every layer, unless their types differ', () => {
+    const fusedOf = (name: string): Graph => eliminateDead(fuseQkv((tinyModels[name] as () => Graph)()));
+    for (const name of Object.keys(tinyModels)) {
+      const mixed = name === 'llama of mixed types';
+      expect(count(fusedOf(name), 'rope_kv_write'), name).toBe(mixed ? 0 : 2);
+      expect(count(fusedOf(name), 'kv_write'), name).toBe(mixed ? 2 : 0);
+    }
+    // GPT-2's projection is one already.
+    expect(count(fusedOf('gpt2'), 'fused_linear')).toBe(0);
+    expect(count(fusedOf('qwen3'), 'fused_linear')).toBe(2);
+  });
+});
+
+test('eliminate_dead keeps what outputs and states need', () => {
+  const graph = new Graph();
+  const x = graph.input('x', 'f32', ['T']);
+  unary('exp', unary('neg', x));
+  graph.output('y', unary('abs', x));
+  expect(opsOf(eliminateDead(graph))).toEqual(['unary']);
+  const model = (tinyModels.gpt2 as () => Graph)();
+  model.outputs.clear();
+  model.output('tokens', model.inputs.get('tokens') as NonNullable<ReturnType<typeof model.inputs.get>>);
+  expect(count(eliminateDead(model), 'kv_write')).toBe(2);
+  expect(count(eliminateDead(model), 'paged_attention')).toBe(1);
+});

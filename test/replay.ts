@@ -1,0 +1,144 @@
+import { expect } from 'vitest';
+import { type RunGraphOptions, runGraph } from '../lib/exec/run_graph.js';
+import { applyOp, opNamed } from '../lib/ir/define_op.js';
+import { Graph } from '../lib/ir/graph.js';
+import { evalShape } from '../lib/ir/shape.js';
+import type { NamedValues, Value } from '../lib/ir/value.js';
+import { verify } from '../lib/ir/verify.js';
+import { kvBlockSize, kvWrite } from '../lib/ops/kv_write.js';
+import { pagedAttention } from '../lib/ops/paged_attention.js';
+import type { Tensor } from '../lib/tensor.js';
+import { availableIsas } from '../lib/testing.js';
+import { floats, generator } from './random.js';
+import type { Sample, SampleInput } from './suites/suite.js';
+
+/** Where graphs run: the living definition, and every instruction set of this machine. */
+export interface Place {
+  readonly name: string;
+  readonly device: 'reference' | 'cpu';
+  readonly isa?: string;
+}
+export const reference: Place = { name: 'reference', device: 'reference' };
+export const cpuPlaces: readonly Place[] = availableIsas().map((isa) => ({
+  name: `cpu ${isa}`,
+  device: 'cpu',
+  isa,
+}));
+export const places: readonly Place[] = [reference, ...cpuPlaces];
+
+/** A graph and what to feed it. */
+export interface Program {
+  readonly graph: Graph;
+  readonly feed: Pick<RunGraphOptions, 'inputs' | 'params' | 'bindings'>;
+}
+
+export const run = ({ graph, feed }: Program, { device, isa }: Place): Promise<Record<string, Tensor>> =>
+  runGraph(graph, { ...feed, device, ...(isa === undefined ? {} : { isa }) });
+
+const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
+
+function leaf(graph: Graph, name: string, { dtype, shape, data, from = 'input' }: SampleInput): Value {
+  if (from === 'const') return graph.constant(dtype, shape as number[], data);
+  return graph[from](name, dtype, shape);
+}
+
+/** Caches [blocks, 16, H, D] that hold the numbers of their samples. */
+function fillCaches(graph: Graph, values: NamedValues, inputs: Sample['inputs']): NamedValues {
+  const { k_cache, v_cache } = values;
+  if (!k_cache || !v_cache) return values;
+  const [blocks, , h, d] = k_cache.shape as [number, number, number, number];
+  const rows = blocks * kvBlockSize;
+  const [k, v] = [inputs.k_cache, inputs.v_cache].map((i) =>
+    graph.constant('f32', [rows, h, d], i?.data ?? []),
+  );
+  const slots = graph.constant('i32', [rows], range(rows));
+  return { ...values, ...kvWrite({ k: k as Value, v: v as Value, k_cache, v_cache, slots }) };
+}
+
+/**
+ * What caches hold, as outputs: values exactly, each as the only key of a query; keys by how queries at random weigh the values of
+ * their block. The layout of caches in memory belongs to the executor.
+ */
+function readCaches(graph: Graph, k_cache: Value, v_cache: Value): void {
+  const [blocks, , h, d] = k_cache.shape as [number, number, number, number];
+  const rows = blocks * kvBlockSize;
+  const i32 = (data: number[], shape = [data.length]): Value => graph.constant('i32', shape, data);
+  const none = { scale: 1, causal: true, window: 0, softcap: 0 };
+  const values = pagedAttention(
+    {
+      q: graph.constant('f32', [rows, h, d], new Array<number>(rows * h * d).fill(0)),
+      k_cache,
+      v_cache,
+      q_starts: i32(range(rows + 1)),
+      context_lens: i32(range(rows).map((i) => (i % kvBlockSize) + 1)),
+      block_tables: i32(
+        range(rows).map((i) => Math.floor(i / kvBlockSize)),
+        [rows, 1],
+      ),
+    },
+    { ...none, window: 1 },
+  );
+  const keys = pagedAttention(
+    {
+      q: graph.constant('f32', [3 * blocks, h, d], floats(generator(1), 3 * blocks * h * d)),
+      k_cache,
+      v_cache,
+      q_starts: i32(range(blocks + 1).map((i) => 3 * i)),
+      context_lens: i32(range(blocks).map(() => kvBlockSize)),
+      block_tables: i32(range(blocks), [blocks, 1]),
+    },
+    { ...none, causal: false },
+  );
+  graph.output('values', values);
+  graph.output('keys', keys);
+}
+
+/** The graph that applies `op` to a sample's operands. */
+export function programOf(op: string, sample: Sample): Program {
+  const graph = new Graph();
+  const entries = Object.entries(sample.inputs);
+  const leaves = Object.fromEntries(entries.map(([name, i]) => [name, leaf(graph, name, i)]));
+  const outputs = applyOp(opNamed(op), fillCaches(graph, leaves, sample.inputs), sample.attrs);
+  const { k_cache, v_cache, ...rest } = outputs;
+  for (const [name, value] of Object.entries(rest)) graph.output(name, value);
+  if (k_cache && v_cache) readCaches(graph, k_cache, v_cache);
+  verify(graph);
+  const numbers = (from: SampleInput['from']) =>
+    Object.fromEntries(
+      entries
+        .filter(([, i]) => (i.from ?? 'input') === from)
+        .map(([name, i]) => [name, { shape: evalShape(i.shape, sample.dims), data: i.data }]),
+    );
+  return { graph, feed: { inputs: numbers('input'), params: numbers('param'), bindings: sample.dims } };
+}
+
+/** How far `got` lies from `want`, relative to the largest number there; 0 if NaN and infinities are in the same places. */
+export function distance(got: ArrayLike<number>, want: ArrayLike<number>): number {
+  if (got.length !== want.length) return Number.POSITIVE_INFINITY;
+  let largest = 1e-30;
+  let worst = 0;
+  for (let i = 0; i < want.length; i++) {
+    const [a, b] = [got[i] as number, want[i] as number];
+    if (Number.isFinite(b)) largest = Math.max(largest, Math.abs(b));
+    if (Object.is(a, b) || a === b) continue;
+    const d = Math.abs(a - b);
+    worst = d <= worst ? worst : Number.isNaN(d) ? Number.POSITIVE_INFINITY : d;
+  }
+  return worst / largest;
+}
+
+/** What differs between two runs: outputs of type i32 must be equal, others within `tolerance`. */
+export function differences(
+  got: Record<string, Tensor>,
+  want: Record<string, Tensor>,
+  tolerance: number,
+): string[] {
+  expect(Object.keys(want).filter((name) => !(name in got))).toEqual([]);
+  return Object.entries(want).flatMap(([name, w]) => {
+    const g = got[name] as Tensor;
+    const wrong = g.dtype !== w.dtype || g.shape.join() !== w.shape.join();
+    if (wrong) return [`${name}: ${g.dtype}[${g.shape.join()}] instead of ${w.dtype}[${w.shape.join()}]`];
+    const d = distance(g.data, w.data);
+    return d <= (w.dtype === 'i32' ? 0 : tolerance) ? [] : [`${name}: off by ${d.toExponential(2)}`];
+  });
+}

@@ -1,0 +1,43 @@
+import { samples as activation } from './activation.js';
+import { attention, pagedAttention } from './attention.js';
+import { samples as binary } from './binary.js';
+import { kvCopy, kvWrite, ropeKvWrite } from './cache.js';
+import { samples as embedding } from './embedding.js';
+import { concat, gatherRows, reshape, slice, transpose } from './layout.js';
+import { fusedLinear, linear } from './linear.js';
+import { samples as matmul } from './matmul.js';
+import { layerNorm, rmsNorm } from './norm.js';
+import { samples as reduce } from './reduce.js';
+import { rope, ropeTable } from './rope.js';
+import { samples as sample } from './sample.js';
+import { samples as softmax } from './softmax.js';
+import type { Sample } from './suite.js';
+import { samples as unary } from './unary.js';
+
+/** Samples by op: every op has some. */
+export const suites: Readonly<Record<string, readonly Sample[]>> = {
+  activation,
+  attention,
+  binary,
+  concat,
+  embedding,
+  fused_linear: fusedLinear,
+  gather_rows: gatherRows,
+  kv_copy: kvCopy,
+  kv_write: kvWrite,
+  layer_norm: layerNorm,
+  linear,
+  matmul,
+  paged_attention: pagedAttention,
+  reduce,
+  reshape,
+  rms_norm: rmsNorm,
+  rope,
+  rope_kv_write: ropeKvWrite,
+  rope_table: ropeTable,
+  sample,
+  slice,
+  softmax,
+  transpose,
+  unary,
+};
