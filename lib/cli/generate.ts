@@ -1,19 +1,9 @@
 import { type Command, Option } from 'commander';
-import { addGenerateFlags, type FlagValues, parseIds } from './generate_flags.js';
-import { addLoadFlags, type LoadFlags } from './load_flags.js';
+import { addGenerateFlags, parseIds } from './generate_flags.js';
+import { addLoadFlags } from './load_flags.js';
 import { usageOutput } from './report.js';
+import type { GenerateFlags } from './run_generate.js';
 import { interruptible } from './terminal.js';
-
-/** What `triga generate` takes besides the options of generate(), which generate_flags.ts reads. */
-export interface GenerateFlags extends LoadFlags, FlagValues {
-  readonly prompt?: string;
-  readonly ids?: readonly number[];
-  readonly chat?: boolean;
-  readonly system?: string;
-  readonly assistantModel?: string;
-  readonly json?: boolean;
-  readonly verbose?: boolean;
-}
 
 /** `triga generate [MODEL]`. */
 export function addGenerate(program: Command): void {

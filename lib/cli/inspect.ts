@@ -1,12 +1,8 @@
 import type { Command } from 'commander';
-import type { LoadOptions } from '../generate/load_text_model.js';
 import { weightsFlag } from './load_flags.js';
 import { usageOutput } from './report.js';
+import type { InspectFlags } from './run_inspect.js';
 import { interruptible } from './terminal.js';
-
-export interface InspectFlags extends Pick<LoadOptions, 'weights'> {
-  readonly json?: boolean;
-}
 
 /** `triga inspect [MODEL]`. */
 export function addInspect(program: Command): void {

@@ -2,11 +2,22 @@ import { checkContradictions, type GenerateOptions } from '../generate/options.j
 import type { GenerateResult } from '../generate/result.js';
 import type { Prompt, TextModel } from '../generate/text_model.js';
 import { converse } from './chat.js';
-import type { GenerateFlags } from './generate.js';
-import { generateOptionsOf } from './generate_flags.js';
+import { type FlagValues, generateOptionsOf } from './generate_flags.js';
+import type { LoadFlags } from './load_flags.js';
 import { loadModel } from './load_model.js';
 import { BrokenPipeError, UsageError } from './report.js';
 import { print, readStdin } from './terminal.js';
+
+/** What `triga generate` takes besides the options of generate(), which generate_flags.ts reads. */
+export interface GenerateFlags extends LoadFlags, FlagValues {
+  readonly prompt?: string;
+  readonly ids?: readonly number[];
+  readonly chat?: boolean;
+  readonly system?: string;
+  readonly assistantModel?: string;
+  readonly json?: boolean;
+  readonly verbose?: boolean;
+}
 
 /** Runs `triga generate`. */
 export async function runGenerate(
@@ -113,7 +124,7 @@ async function printJson(
 }
 
 /** Tokens per second after the first, which waits for the prompt; of beams, which come all at once, over the whole time. */
-export function tokensPerSecond({ usage, timings, sequences }: GenerateResult): number {
+function tokensPerSecond({ usage, timings, sequences }: GenerateResult): number {
   const later = usage.completionTokens - sequences.length;
   const laterMs = timings.totalMs - timings.firstTokenMs;
   const rate = later > 0 && laterMs > 0 ? later / laterMs : usage.completionTokens / timings.totalMs;

@@ -1,10 +1,14 @@
 import { type Availability, describeMachine, type MachineInfo } from '../exec/machine.js';
 import { inspectTextModel, type TextModelSummary } from '../generate/inspect_text_model.js';
-import type { InspectFlags } from './inspect.js';
+import type { LoadOptions } from '../generate/load_text_model.js';
 import { locateModel } from './load_model.js';
 import { print } from './terminal.js';
 
 type Rows = readonly (readonly [string, string])[];
+
+export interface InspectFlags extends Pick<LoadOptions, 'weights'> {
+  readonly json?: boolean;
+}
 
 /** Runs `triga inspect`. */
 export async function runInspect(

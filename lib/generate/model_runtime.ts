@@ -116,5 +116,7 @@ function poolBlocks(
   }
   // The reference copies its cache at each write, so that has room for little. A model of unbounded context may use all there is.
   if (executor.device === 'reference') return Math.min(blocks, Math.max(64, 4 * (perSequence + 1)));
-  return config.unbounded ? Math.min(blocks, 1 << 20) : Math.min(blocks, Math.max(64, 16 * (perSequence + 1)));
+  return config.unbounded
+    ? Math.min(blocks, 1 << 20)
+    : Math.min(blocks, Math.max(64, 16 * (perSequence + 1)));
 }
