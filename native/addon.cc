@@ -127,13 +127,33 @@ PlanSpec ToPlan(const Napi::Object& o) {
   return spec;
 }
 
+Burst ToBurst(const Napi::Object& o) {
+  const auto index = [&](const char* name) { return static_cast<int32_t>(ToInt(o.Get(name), name)); };
+  Burst b;
+  b.steps = ToInt(o.Get("steps"), "steps");
+  if (b.steps < 1 || b.steps > 4096) Bad("a burst of 1 to 4096 steps");
+  b.ids = index("ids");
+  b.tokens = index("tokens");
+  b.slots = index("slots");
+  b.positions = index("positions");
+  b.tables = index("tables");
+  b.stops = ToInts<int32_t>(o.Get("stops"), "stops");
+  const Napi::Array counters = ToArray(o.Get("counters"), "counters");
+  for (uint32_t i = 0; i < counters.Length(); ++i) {
+    const auto c = ToInts<int64_t>(counters[i], "a counter");
+    if (c.size() != 3) Bad("a counter of three numbers");
+    b.counters.push_back({static_cast<int32_t>(c[0]), c[1], c[2]});
+  }
+  return b;
+}
+
 class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
  public:
   static Napi::Function Define(Napi::Env env) {
     return DefineClass(env, "Session",
                        {InstanceMethod<&SessionWrap::LoadParams>("loadParams"), InstanceMethod<&SessionWrap::AddState>("addState"),
                         InstanceMethod<&SessionWrap::AddPlan>("addPlan"), InstanceMethod<&SessionWrap::Run>("run"),
-                        InstanceMethod<&SessionWrap::Cancel>("cancel"), InstanceMethod<&SessionWrap::Dispose>("dispose"),
+                        InstanceMethod<&SessionWrap::Cancel>("cancel"), InstanceMethod<&SessionWrap::EndBurst>("endBurst"), InstanceMethod<&SessionWrap::Dispose>("dispose"),
                         InstanceAccessor<&SessionWrap::Bytes>("bytes"), InstanceAccessor<&SessionWrap::Isa>("isa")});
   }
 
@@ -161,7 +181,7 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
       std::vector<ParamSpec> specs;
       for (uint32_t i = 0; i < list.Length(); ++i) specs.push_back(ToParamSpec(list.Get(i).ToObject()));
       auto batch = std::make_unique<ParamBatch>(std::move(specs));
-      return Submit(env, {}, [&](std::unique_ptr<Completion> done) { Session::Load(session_, std::move(batch), std::move(done)); });
+      return Submit(env, {}, {}, [&](std::unique_ptr<Completion> done) { Session::Load(session_, std::move(batch), std::move(done)); });
     });
   }
 
@@ -186,7 +206,7 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
     });
   }
 
-  // (plan index, sizes of the slots, inputs, outputs) → promise
+  // (plan index, sizes of the slots, inputs, outputs, burst?, on_progress?) → promise
   Napi::Value Run(const Napi::CallbackInfo& info) {
     return Guard(info, [&](Napi::Env env) -> Napi::Value {
       CheckIdle();
@@ -204,7 +224,12 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
         request.outputs.push_back(ToMemory(array));
         kept.push_back(Napi::Reference<Napi::Value>::New(array, 1));
       }
-      return Submit(env, std::move(kept), [&](std::unique_ptr<Completion> done) {
+      Napi::FunctionReference on_progress;
+      if (info[4].IsObject()) {
+        request.burst = ToBurst(info[4].ToObject());
+        on_progress = Napi::Persistent(info[5].As<Napi::Function>());
+      }
+      return Submit(env, std::move(kept), std::move(on_progress), [&](std::unique_ptr<Completion> done) {
         Session::Run(session_, std::move(request), std::move(done));
       });
     });
@@ -212,6 +237,11 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
 
   Napi::Value Cancel(const Napi::CallbackInfo& info) {
     session_->Cancel();
+    return info.Env().Undefined();
+  }
+
+  Napi::Value EndBurst(const Napi::CallbackInfo& info) {
+    session_->EndBurst();
     return info.Env().Undefined();
   }
 
@@ -238,10 +268,10 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
 
   // Starts a job whose end settles the promise that is returned.
   template <class Start>
-  Napi::Value Submit(Napi::Env env, std::vector<Napi::Reference<Napi::Value>> kept, Start&& start) {
+  Napi::Value Submit(Napi::Env env, std::vector<Napi::Reference<Napi::Value>> kept, Napi::FunctionReference on_progress, Start&& start) {
     Napi::Promise promise(env, nullptr);
     try {
-      start(Environment::Of(env).Expect(env, std::move(kept), &promise));
+      start(Environment::Of(env).Expect(env, std::move(kept), std::move(on_progress), &promise));
     } catch (const std::exception&) {
       // The completion was dropped, and has rejected the promise.
     }

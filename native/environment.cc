@@ -22,10 +22,12 @@ class PromiseCompletion final : public Completion {
     if (settlement_) Done("OUT_OF_MEMORY", "the engine could not start a job: the system lacks threads or memory");
   }
 
+  void Progress(int64_t done) override { environment_->Enqueue({settlement_, done}); }
+
   void Done(const char* code, const std::string& message) override {
     settlement_->code = code;
     settlement_->message = message;
-    environment_->Enqueue(std::exchange(settlement_, nullptr));
+    environment_->Enqueue({std::exchange(settlement_, nullptr), 0});
   }
 
  private:
@@ -68,8 +70,9 @@ void Environment::Register(const std::shared_ptr<Session>& session) {
   sessions_ = std::move(live);
 }
 
-std::unique_ptr<Completion> Environment::Expect(Napi::Env env, std::vector<Napi::Reference<Napi::Value>> kept, Napi::Promise* promise) {
-  auto* settlement = new Settlement{Napi::Promise::Deferred::New(env), std::move(kept), nullptr, {}};
+std::unique_ptr<Completion> Environment::Expect(Napi::Env env, std::vector<Napi::Reference<Napi::Value>> kept,
+                                                Napi::FunctionReference on_progress, Napi::Promise* promise) {
+  auto* settlement = new Settlement{Napi::Promise::Deferred::New(env), std::move(on_progress), std::move(kept), nullptr, {}};
   *promise = settlement->deferred.Promise();
   if (expected_++ == 0) napi_ref_threadsafe_function(env, notify_);
   {
@@ -79,32 +82,42 @@ std::unique_ptr<Completion> Environment::Expect(Napi::Env env, std::vector<Napi:
   return std::make_unique<PromiseCompletion>(shared_from_this(), settlement);
 }
 
-void Environment::Enqueue(Settlement* settlement) {
+void Environment::Enqueue(Report report) {
   // The environment cannot end before `running_` falls, so the function is open here.
   std::lock_guard<std::mutex> lock(mutex_);
-  finished_.push_back(settlement);
+  reports_.push_back(report);
   napi_call_threadsafe_function(notify_, nullptr, napi_tsfn_nonblocking);
-  --running_;
-  changed_.notify_all();
+  if (report.done == 0) {
+    --running_;
+    changed_.notify_all();
+  }
 }
 
 void Environment::Drain(Napi::Env env) {
   while (true) {
-    std::unique_ptr<Settlement> s;
+    Report report;
     {
       std::lock_guard<std::mutex> lock(mutex_);
-      if (finished_.empty()) return;
-      s.reset(finished_.front());
-      finished_.pop_front();
+      if (reports_.empty()) return;
+      report = reports_.front();
+      reports_.pop_front();
     }
-    if (--expected_ == 0) napi_unref_threadsafe_function(env, notify_);
     try {
-      if (s->code) s->deferred.Reject(MakeError(env, s->code, s->message));
-      else s->deferred.Resolve(env.Undefined());
+      if (report.done == 0) {
+        Settle(env, std::unique_ptr<Settlement>(report.settlement));
+      } else if (!report.settlement->on_progress.IsEmpty()) {
+        report.settlement->on_progress.Call({Napi::Number::New(env, static_cast<double>(report.done))});
+      }
     } catch (const Napi::Error&) {
-      // A worker that is being terminated runs no JavaScript any more: nobody hears of this promise.
+      // A worker that is being terminated runs no JavaScript any more: nobody hears of this.
     }
   }
+}
+
+void Environment::Settle(Napi::Env env, std::unique_ptr<Settlement> s) {
+  if (--expected_ == 0) napi_unref_threadsafe_function(env, notify_);
+  if (s->code) s->deferred.Reject(MakeError(env, s->code, s->message));
+  else s->deferred.Resolve(env.Undefined());
 }
 
 void Environment::Shutdown() {
@@ -113,8 +126,10 @@ void Environment::Shutdown() {
     if (auto session = weak.lock()) session->Cancel();
   }
   changed_.wait(lock, [this] { return running_ == 0; });
-  for (Settlement* s : finished_) delete s;
-  finished_.clear();
+  for (const Report& r : reports_) {
+    if (r.done == 0) delete r.settlement;
+  }
+  reports_.clear();
   error_factory_.Reset();
 }
 

@@ -18,6 +18,7 @@ namespace triga {
 // environment's own thread.
 struct Settlement {
   Napi::Promise::Deferred deferred;
+  Napi::FunctionReference on_progress;  // empty: nobody asks
   std::vector<Napi::Reference<Napi::Value>> kept;
   const char* code = nullptr;
   std::string message;
@@ -35,11 +36,19 @@ class Environment : public std::enable_shared_from_this<Environment> {
 
   void Register(const std::shared_ptr<Session>& session);
   // A completion that settles a promise on the environment's thread; the promise is returned through `promise`.
-  std::unique_ptr<Completion> Expect(Napi::Env env, std::vector<Napi::Reference<Napi::Value>> kept, Napi::Promise* promise);
+  // `on_progress` may be empty.
+  std::unique_ptr<Completion> Expect(Napi::Env env, std::vector<Napi::Reference<Napi::Value>> kept, Napi::FunctionReference on_progress,
+                                     Napi::Promise* promise);
 
  private:
   friend class PromiseCompletion;
-  void Enqueue(Settlement* settlement);
+  // Something to tell JavaScript: progress, or (`done` 0) the end.
+  struct Report {
+    Settlement* settlement;
+    int64_t done;
+  };
+  void Enqueue(Report report);
+  void Settle(Napi::Env env, std::unique_ptr<Settlement> settlement);
   void Drain(Napi::Env env);
   void Shutdown();
 
@@ -50,7 +59,7 @@ class Environment : public std::enable_shared_from_this<Environment> {
   std::mutex mutex_;
   std::condition_variable changed_;
   int running_ = 0;  // jobs that have not reported
-  std::deque<Settlement*> finished_;
+  std::deque<Report> reports_;
   std::vector<std::weak_ptr<Session>> sessions_;
 };
 

@@ -15,6 +15,7 @@ class SessionJob : public Job {
       : session_(std::move(session)), completion_(std::move(completion)) {
     if (session_->busy_.exchange(true)) throw EngineError(ErrorCode::kInternal, "session: a job is under way already");
     session_->cancelled_.store(false, std::memory_order_relaxed);
+    session_->end_burst_.store(false, std::memory_order_relaxed);
   }
 
   // A job that could not be queued lets the session go too.
@@ -52,9 +53,9 @@ class SessionJob : public Job {
   virtual void Succeed() {}
 
   std::shared_ptr<Session> session_;
+  std::unique_ptr<Completion> completion_;
 
  private:
-  std::unique_ptr<Completion> completion_;
   const char* code_ = nullptr;
   std::string message_;
 };
@@ -120,14 +121,48 @@ class RunJob final : public SessionJob {
  private:
   bool Advance() override {
     const auto& steps = request_.plan->steps();
-    if (next_ == 0) Begin();
+    if (next_ == 0 && done_ == 0) Begin();
     if (next_ < steps.size()) steps[next_++].run(context_);
-    return next_ >= steps.size();
+    if (next_ < steps.size()) return false;
+    if (request_.burst.steps == 1) return true;
+    next_ = 0;
+    completion_->Progress(++done_);
+    return !Continue();
   }
+
+  // Makes the inputs of the burst's next run; false: it has ended.
+  bool Continue() {
+    const Burst& burst = request_.burst;
+    if (done_ >= burst.steps || session_->end_burst_.load(std::memory_order_relaxed)) return false;
+    const int32_t* ids = reinterpret_cast<const int32_t*>(context_.outputs[static_cast<size_t>(burst.ids)]);
+    const size_t rows = request_.inputs[static_cast<size_t>(burst.tokens)].size() / sizeof(int32_t);
+    for (size_t r = 0; r < rows; ++r) {
+      if (ids[r] < 0 || std::find(burst.stops.begin(), burst.stops.end(), ids[r]) != burst.stops.end()) return false;
+      Ints(burst.tokens)[r] = ids[r];
+    }
+    for (const Burst::Counter& c : burst.counters) {
+      const int64_t count = static_cast<int64_t>(request_.inputs[static_cast<size_t>(c.input)].size() / sizeof(int32_t));
+      for (int64_t i = c.first; i < count; i += c.stride) ++Ints(c.input)[i];
+    }
+    const size_t width = rows ? request_.inputs[static_cast<size_t>(burst.tables)].size() / sizeof(int32_t) / rows : 0;
+    for (size_t r = 0; r < rows; ++r) {
+      const size_t position = static_cast<size_t>(Ints(burst.positions)[r]), block = position / kBlock;
+      if (block >= width) throw EngineError(ErrorCode::kInternal, "burst: a row has outgrown its blocks");
+      Ints(burst.slots)[r] = Ints(burst.tables)[r * width + block] * static_cast<int32_t>(kBlock) + static_cast<int32_t>(position % kBlock);
+    }
+    for (size_t i = 0; i < context_.outputs.size(); ++i) context_.outputs[i] += OutputBytes(i);
+    request_.plan->CheckRun(context_);
+    return true;
+  }
+
+  int32_t* Ints(int32_t input) { return reinterpret_cast<int32_t*>(request_.inputs[static_cast<size_t>(input)].data()); }
+  // Bytes of an output for one run.
+  size_t OutputBytes(size_t output) const { return request_.outputs[output].second / static_cast<size_t>(request_.burst.steps); }
 
   void Begin() {
     const Plan& plan = *request_.plan;
     CheckMemory();
+    CheckBurst();
     plan.CheckRun(context_);
     if (session_->arena_.bytes() < static_cast<size_t>(plan.spec().arena_bytes)) {
       session_->arena_ = Memory(static_cast<size_t>(plan.spec().arena_bytes));
@@ -157,14 +192,34 @@ class RunJob final : public SessionJob {
         bytes *= size;
       }
       const size_t at = static_cast<size_t>(v.at);
-      const size_t have = v.source == Source::kInput ? request_.inputs[at].size() : request_.outputs[at].second;
+      const size_t have = v.source == Source::kInput ? request_.inputs[at].size() : OutputBytes(at);
       if (static_cast<int64_t>(have) != bytes) bad();
+    }
+  }
+
+  // The inputs that a burst counts on are there, with a number for each row.
+  void CheckBurst() const {
+    const Burst& b = request_.burst;
+    if (b.steps == 1) return;
+    const auto bad = [] { throw EngineError(ErrorCode::kInternal, "burst: its inputs and outputs do not fit together"); };
+    const auto input = [&](int32_t i) -> size_t {
+      if (i < 0 || static_cast<size_t>(i) >= request_.inputs.size()) bad();
+      return request_.inputs[static_cast<size_t>(i)].size() / sizeof(int32_t);
+    };
+    const size_t rows = input(b.tokens);
+    if (b.steps < 1 || b.ids < 0 || static_cast<size_t>(b.ids) >= request_.outputs.size()) bad();
+    if (OutputBytes(static_cast<size_t>(b.ids)) != rows * sizeof(int32_t)) bad();
+    if (input(b.positions) != rows || input(b.slots) != rows || (rows && input(b.tables) % rows != 0)) bad();
+    for (const Burst::Counter& c : b.counters) {
+      input(c.input);
+      if (c.first < 0 || c.stride < 1) bad();
     }
   }
 
   RunRequest request_;
   RunContext context_;
-  size_t next_ = 0;
+  size_t next_ = 0;   // of the plan's steps
+  int64_t done_ = 0;  // runs of the burst
 };
 
 void Session::Load(const std::shared_ptr<Session>& self, std::unique_ptr<ParamBatch> batch, std::unique_ptr<Completion> completion) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "native/burst.h"
 #include "native/memory.h"
 #include "native/params.h"
 #include "native/plan.h"
@@ -16,6 +17,8 @@ namespace triga {
 class Completion {
  public:
   virtual ~Completion() = default;
+  // Told of each run of a burst that has ended, before Done: `done` so far.
+  virtual void Progress(int64_t done) = 0;
   virtual void Done(const char* code, const std::string& message) = 0;
 };
 
@@ -23,7 +26,8 @@ struct RunRequest {
   const Plan* plan;
   std::vector<int64_t> slots;
   std::vector<std::vector<char>> inputs;              // copies
-  std::vector<std::pair<char*, size_t>> outputs;      // the caller keeps them alive
+  std::vector<std::pair<char*, size_t>> outputs;      // one after the other for each run of the burst; the caller keeps them alive
+  Burst burst;
 };
 
 class Session {
@@ -44,6 +48,8 @@ class Session {
 
   // Cancels the job under way, if any, at its next step.
   void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
+  // Ends the burst under way, if any, after the run that it is in.
+  void EndBurst() { end_burst_.store(true, std::memory_order_relaxed); }
   // Frees everything. Only when no job is under way.
   void Dispose();
 
@@ -58,6 +64,7 @@ class Session {
   const CpuKernels& kernels_;
   const int threads_;
   std::atomic<bool> cancelled_{false};
+  std::atomic<bool> end_burst_{false};
   std::atomic<bool> busy_{false};
   std::vector<std::unique_ptr<ParamBatch>> batches_;
   std::vector<const Param*> params_;

@@ -251,7 +251,7 @@ int main(int argc, char** argv) {
   float* x = Memory<float>(static_cast<size_t>(M * K), 0.01f);
   float* y = Memory<float>(static_cast<size_t>(M * 32768));
   for (const Weights& w : types) {
-    for (int64_t rows : {1, 2, 4, 8, 16, 32, 64, 128, 512}) {
+    for (int64_t rows : {1, 2, 4, 6, 8, 12, 16, 24, 32, 64, 128, 512}) {
       LinearArgs a{};
       a.x = x, a.y = y, a.rows = rows, a.n = N, a.k = K, a.x_stride = K, a.y_stride = N;
       // Few rows: other weights at each call, as in a model larger than the caches.

@@ -26,6 +26,10 @@ struct WeightsF32 {
   static TRIGA_INLINE F32x16 load(const char* w, int) {
     return F32x16::load(reinterpret_cast<const float*>(w));
   }
+  template <class Half>
+  static TRIGA_INLINE Half load_half(const char* w, int) {
+    return Half::load(reinterpret_cast<const float*>(w));
+  }
 };
 struct WeightsF16 {
   using X = float;
@@ -34,6 +38,10 @@ struct WeightsF16 {
   static constexpr int64_t kBytes = 32;
   static TRIGA_INLINE F32x16 load(const char* w, int) {
     return load_f16(reinterpret_cast<const uint16_t*>(w));
+  }
+  template <class Half>
+  static TRIGA_INLINE Half load_half(const char* w, int) {
+    return Half::load_f16(reinterpret_cast<const uint16_t*>(w));
   }
 };
 struct WeightsBF16 {
@@ -44,6 +52,11 @@ struct WeightsBF16 {
   static TRIGA_INLINE F32x16 load(const char* w, int part) {
     const uint16_t* p = reinterpret_cast<const uint16_t*>(w);
     return part == 0 ? load_bf16_even(p) : load_bf16_odd(p);
+  }
+  template <class Half>
+  static TRIGA_INLINE Half load_half(const char* w, int part) {
+    const uint16_t* p = reinterpret_cast<const uint16_t*>(w);
+    return part == 0 ? Half::load_bf16_even(p) : Half::load_bf16_odd(p);
   }
 };
 struct WeightsBF16Dot {
@@ -106,6 +119,27 @@ void linear_tile(const typename Weights::X* x, int64_t x_stride, const char* w, 
   }
 }
 
+template <class Weights, class Half, int R>
+void linear_half_tile(const typename Weights::X* x, int64_t x_stride, const char* w, int64_t,
+                      int64_t steps, int64_t ahead, float* sums) {
+  Half acc[R];
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) acc[r] = Half::load(sums + r * kTileCols);
+  for (int64_t s = 0; s < steps; ++s) {
+    prefetch(w + ahead);
+#pragma GCC unroll 2
+    for (int u = 0; u < Weights::kParts; ++u) {
+      const Half panel = Weights::template load_half<Half>(w, u);
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) acc[r] = fma(Half::set(x[r * x_stride + u]), panel, acc[r]);
+    }
+    x += Weights::kStep;
+    w += Weights::kBytes;
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) acc[r].store(sums + r * kTileCols);
+}
+
 template <class Weights>
 using LinearTile = void (*)(const typename Weights::X*, int64_t, const char*, int64_t, int64_t,
                             int64_t, float*);
@@ -113,21 +147,22 @@ using LinearTile = void (*)(const typename Weights::X*, int64_t, const char*, in
 // Register tiles by rows: whole = as many panels as the registers hold, single = one.
 template <class Weights>
 struct LinearTiles {
-  LinearTile<Weights> whole[13], single[13];
+  LinearTile<Weights> whole[13], single[13], half[13];
 };
 
 template <class Weights, int R>
 constexpr void list_tiles(LinearTiles<Weights>& t) {
   if constexpr (R > 0) {
-    t.whole[R] = linear_tile<Weights, R, tile_panels(R)>;
-    t.single[R] = linear_tile<Weights, R, 1>;
+    if constexpr (R<=6) {t.whole[R] = linear_tile<Weights, R, tile_panels(R)>;
+    t.single[R] = linear_tile<Weights, R, 1>;}
+    t.half[R] = linear_half_tile<Weights, F32Half, R>;
     list_tiles<Weights, R - 1>(t);
   }
 }
 template <class Weights>
 constexpr LinearTiles<Weights> make_tiles() {
   LinearTiles<Weights> t{};
-  list_tiles<Weights, kMaxTileRows>(t);
+  list_tiles<Weights, 12>(t);
   return t;
 }
 
@@ -211,9 +246,25 @@ void linear_rows(const typename Weights::X* x, int64_t x_stride, int64_t rows, c
                  int64_t panel_bytes, int64_t panels, int64_t steps, float* sums) {
   static constexpr LinearTiles<Weights> kTiles = make_tiles<Weights>();
   int64_t ahead = kPrefetchBytes;
+  if (HALF && rows > kMaxTileRows && rows <= HALFMAX) {
+    ahead = AHEAD == 0 ? steps * Weights::kBytes : AHEAD;
+    for (int64_t r = 0, left = ceil_div(rows, 12); left > 0; --left) {
+      const int64_t n = ceil_div(rows - r, left);
+      for (int64_t p = 0; p < panels; ++p) {
+        for (int h = 0; h < 2; ++h) {
+          kTiles.half[n](x + r * x_stride, x_stride, w + p * panel_bytes + h * Weights::kBytes / 2,
+                         panel_bytes, steps, ahead, sums + r * kTileCols + p * kPanel + h * 8);
+          ahead = 0;
+        }
+      }
+      r += n;
+    }
+    return;
+  }
+  if (rows > 6 && rows <= HALFMAX) ahead = steps * Weights::kBytes;
   for (int64_t r = 0, left = ceil_div(rows, kMaxTileRows); left > 0; --left) {
     int64_t n = ceil_div(rows - r, left);
-    if (n == 4 && rows - r > 4 && tile_panels(4) == 1) n = 5;  // 8 chains just cover the latency
+    if (!FOUR && n == 4 && rows - r > 4 && tile_panels(4) == 1) n = 5;  // 8 chains just cover the latency
     const int64_t wide = tile_panels(static_cast<int>(n));
     int64_t p = 0;
     for (; p + wide <= panels; p += wide) {
@@ -233,7 +284,7 @@ template <class Weights>
 void linear_block(const typename Weights::X* x, int64_t x_stride, int64_t rows, const char* w,
                   int64_t panel_bytes, int64_t panels, int64_t steps, float* sums, float* wide) {
   if constexpr (Weights::kWiden) {
-    if (rows > kMaxTileRows) {
+    if (rows > HALFMAX) {
       linear_widen<Weights>(w, panel_bytes, panels, steps, wide);
       const int64_t k = steps * Weights::kStep;
       linear_rows<WeightsF32>(x, x_stride, rows, reinterpret_cast<const char*>(wide), k * 64,
@@ -252,10 +303,10 @@ void linear_chunk(const LinearArgs& a, int64_t row, int64_t rows, const char* w,
   for (int64_t i = 0; i < rows * kTileCols; i += kPanel) F32x16::zero().store(sums + i);
   const bool padded = sizeof(X) == 2;
   const int64_t steps = padded ? ceil_div(a.k, 2) : a.k / Weights::kStep;
-  const int64_t wide = most(2, tile_panels(static_cast<int>(least(rows, kMaxTileRows))));
+  const int64_t wide = rows > 6 && rows <= HALFMAX ? WIDE : most(2, tile_panels(static_cast<int>(least(rows, kMaxTileRows))));
   const int64_t most_steps = kBlockBytes / 64 / wide / (padded ? 1 : Weights::kStep);
   if (rows <= kStreamRows) {
-    const int64_t block = rows <= kMaxTileRows ? most(steps, 1) : most_steps;
+    const int64_t block = rows <= kMaxTileRows ? most(steps, 1) : rows <= HALFMAX ? BLOCK / Weights::kBytes : most_steps;
     for (int64_t p = 0; p < panels; p += wide) {
       for (int64_t s = 0; s < steps; s += block) {
         linear_block<Weights>(x + s * Weights::kStep, a.x_stride, rows,

@@ -49,6 +49,19 @@ export interface NativePlan {
   }[];
 }
 
+/** Several runs in a row: how the inputs of the next follow, as indices of the plan's inputs and outputs. See native/burst.h. */
+export interface NativeBurst {
+  readonly steps: number;
+  readonly ids: number;
+  readonly tokens: number;
+  /** [input, first, stride]. */
+  readonly counters: readonly (readonly [number, number, number])[];
+  readonly slots: number;
+  readonly positions: number;
+  readonly tables: number;
+  readonly stops: readonly number[];
+}
+
 /** One model on the engine. One job at a time: a call while one is under way throws. */
 export interface NativeSession {
   readonly isa: string;
@@ -59,15 +72,20 @@ export interface NativeSession {
   addState(bytes: number): number;
   /** Checks a plan over the parameters and states of those indices; returns its index. */
   addPlan(plan: NativePlan, params: readonly number[], states: readonly number[]): number;
-  /** Runs a plan; outputs are written in place. */
+  /** Runs a plan, or a burst of runs, whose outputs lie one after the other; they are written in place. */
   run(
     plan: number,
     slots: readonly number[],
     inputs: readonly (Int32Array | Float32Array)[],
     outputs: readonly (Int32Array | Float32Array)[],
+    burst?: NativeBurst,
+    /** Called with the runs of the burst that have ended. */
+    onProgress?: (done: number) => void,
   ): Promise<void>;
   /** Ends the job under way at its next step; it rejects with AbortError. */
   cancel(): void;
+  /** Ends the burst under way after the run that it is in. */
+  endBurst(): void;
   dispose(): void;
 }
 

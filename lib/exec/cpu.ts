@@ -14,12 +14,13 @@ import type { ParamInfo, ParamSource } from '../weights/param_source.js';
 import {
   type Binding,
   loadBinding,
+  type NativeBurst,
   type NativeParam,
   type NativeParamPart,
   type NativeSession,
 } from './binding.js';
 import { type CpuTraits, cpuLowerings } from './cpu_lowering.js';
-import type { CompileOptions, Executable, Executor, RunRequest, Session } from './executor.js';
+import type { Burst, CompileOptions, Executable, Executor, RunRequest, Session } from './executor.js';
 
 export interface CpuOptions {
   /** Instruction set; left out: the best that the machine has, or TRIGA_ISA. */
@@ -93,17 +94,17 @@ class CpuSession implements Session {
       }
     }
     const plans = new Map<string, { plan: Plan; index: number }>();
+    const planFor = ({ bindings }: RunRequest): { plan: Plan; index: number } => {
+      const capacities = bucketsOf(symbols, bindings);
+      const key = Object.values(capacities).join();
+      const known = plans.get(key) ?? this.#plan(encodePlan(lowered, calls, capacities));
+      plans.set(key, known);
+      return known;
+    };
     return {
-      run: (request) => {
-        const capacities = bucketsOf(symbols, request.bindings);
-        const key = Object.values(capacities).join();
-        let entry = plans.get(key);
-        if (!entry) {
-          entry = this.#plan(encodePlan(lowered, calls, capacities));
-          plans.set(key, entry);
-        }
-        return this.#run(entry, request);
-      },
+      run: async (request) => await this.#run(planFor(request), request),
+      burst: async (request, burst) => await this.#burst(planFor(request), request, burst),
+      endBurst: () => this.#native.endBurst(),
     };
   }
 
@@ -158,6 +159,23 @@ class CpuSession implements Session {
     return Object.fromEntries(plan.outputs.map(({ name }, i) => [name, outputs[i] as Tensor]));
   }
 
+  async #burst({ plan, index }: { plan: Plan; index: number }, request: RunRequest, burst: Burst): Promise<void> {
+    throwIfAborted(request.signal);
+    const slots = plan.slots.map((dim) => evalDim(dim, request.bindings));
+    const inputs = plan.inputs.map((v) => feed(v, request.inputs[v.name], request.bindings));
+    const outputs = plan.outputs.map(({ value }) => emptyTensor(value, request.bindings, burst.steps));
+    const tell = (done: number): void => {
+      const ofRun = (t: Tensor): Tensor => {
+        const [, ...shape] = t.shape;
+        const size = elementCount(shape);
+        return { dtype: t.dtype, shape, data: t.data.subarray((done - 1) * size, done * size) };
+      };
+      burst.onStep(Object.fromEntries(plan.outputs.map(({ name }, i) => [name, ofRun(outputs[i] as Tensor)])));
+    };
+    const data = outputs.map((o) => o.data as Float32Array | Int32Array);
+    await this.#job(() => this.#native.run(index, slots, inputs, data, toNativeBurst(plan, burst), tell), request.signal);
+  }
+
   /** Runs a native job that an abort of `signal` cancels. */
   async #job(start: () => Promise<void>, signal: AbortSignal | undefined): Promise<void> {
     if (this.#disposed) throw abortError('the model was disposed');
@@ -198,8 +216,23 @@ function feed(
   return data;
 }
 
-function emptyTensor(value: Value, bindings: Bindings): Tensor {
-  const shape = evalShape(value.shape, bindings);
+function toNativeBurst(plan: Plan, burst: Burst): NativeBurst {
+  const input = (name: string): number => plan.inputs.findIndex((v) => v.name === name);
+  return {
+    steps: burst.steps,
+    ids: plan.outputs.findIndex((o) => o.name === burst.ids),
+    tokens: input(burst.tokens),
+    slots: input(burst.slots),
+    positions: input(burst.positions),
+    tables: input(burst.tables),
+    counters: burst.counters.map((c) => [input(c.input), c.first, c.stride] as const),
+    stops: burst.stops,
+  };
+}
+
+/** Room for an output; for a burst, with an axis of its runs in front. */
+function emptyTensor(value: Value, bindings: Bindings, runs?: number): Tensor {
+  const shape = [...(runs === undefined ? [] : [runs]), ...evalShape(value.shape, bindings)];
   const n = elementCount(shape);
   return { dtype: value.dtype, shape, data: value.dtype === 'i32' ? new Int32Array(n) : new Float32Array(n) };
 }

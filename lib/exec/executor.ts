@@ -19,10 +19,35 @@ export interface RunRequest {
   readonly signal?: AbortSignal | undefined;
 }
 
+/**
+ * Several runs in a row, each of which feeds the next without the caller's help: how a text graph decodes. Every row of the inputs
+ * is one sequence's next token.
+ */
+export interface Burst {
+  /** Runs at most. */
+  readonly steps: number;
+  /** The i32 output [R] that becomes the i32 input `tokens`. A row that gives one of `stops`, or an id below 0, ends the burst. */
+  readonly ids: string;
+  readonly tokens: string;
+  readonly stops: readonly number[];
+  /** i32 inputs of which numbers first, first + stride, … grow by one: positions, lengths, random counters. */
+  readonly counters: readonly { readonly input: string; readonly first: number; readonly stride: number }[];
+  /** The input that names the cache slot of each row's position, by its block table. */
+  readonly slots: string;
+  readonly positions: string;
+  readonly tables: string;
+  /** Called with the outputs of each run, in order, while later ones may be under way. */
+  readonly onStep: (outputs: Readonly<Record<string, Tensor>>) => void;
+}
+
 /** A graph made ready on a device. Runs of one session never overlap: the caller awaits each. */
 export interface Executable {
   /** Runs the graph once. Rejects with AbortError between two steps after an abort; state is then as far as the run came. */
   run(request: RunRequest): Promise<Readonly<Record<string, Tensor>>>;
+  /** Runs the graph several times. Resolves when the last run has been told of. An abort ends it as it ends a run. */
+  burst(request: RunRequest, burst: Burst): Promise<void>;
+  /** Ends the burst under way, if any, after the run that it is in. */
+  endBurst(): void;
 }
 
 /** A device's hold on one model: its parameters, its state, and the graphs compiled for it. */

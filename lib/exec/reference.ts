@@ -8,6 +8,7 @@ import type { Node, Value } from '../ir/value.js';
 import { decompose } from '../passes/decompose.js';
 import { elementCount, type Tensor } from '../tensor.js';
 import { type ParamSource, readParam } from '../weights/param_source.js';
+import { burstLoop } from './burst_loop.js';
 import type { CompileOptions, Executable, Executor, RunRequest, Session } from './executor.js';
 
 /** Longest stretch of computing between two turns of the event loop, in milliseconds. */
@@ -58,7 +59,18 @@ class ReferenceSession implements Session {
       if (!this.#states.has(value.name))
         this.#states.set(value.name, { shape, data: new Float64Array(elementCount(shape)) });
     }
-    return { run: (request) => this.#run(primitives, request) };
+    let ended = false;
+    const run = (request: RunRequest) => this.#run(primitives, request);
+    return {
+      run,
+      burst: async (request, burst) => {
+        ended = false;
+        await burstLoop(run, request, burst, () => ended);
+      },
+      endBurst: () => {
+        ended = true;
+      },
+    };
   }
 
   async #run(graph: Graph, { inputs, bindings, signal }: RunRequest): Promise<Record<string, Tensor>> {

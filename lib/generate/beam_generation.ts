@@ -31,6 +31,13 @@ export class BeamGeneration implements Generation {
     this.candidates = candidatesPerBeam(options.numBeams, options.eosTokenIds.length);
   }
 
+  readonly stopIds: readonly number[] = [];
+
+  /** Every step decides anew which beams there are. */
+  steadySteps(): number {
+    return 1;
+  }
+
   get sequences(): readonly Sequence[] {
     return this.#beams;
   }

@@ -28,6 +28,13 @@ export interface Generation {
   readonly sequences: readonly Sequence[];
   /** Takes its first sequences from the pool. */
   start(pool: KvPool): void;
+  /** Ids that end one of its sequences. */
+  readonly stopIds: readonly number[];
+  /**
+   * How many tokens of a sequence may be chosen in a row by rows that differ in their counters only; 1 where each token has to be
+   * seen before the next.
+   */
+  steadySteps(sequence: Sequence): number;
   /** What the sampler needs to know to choose the next token of one of its sequences. */
   row(sequence: Sequence): SampleRow;
   /**

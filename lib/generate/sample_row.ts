@@ -51,6 +51,18 @@ function suppressedIds(
   ];
 }
 
+/**
+ * How many tokens may be chosen in a row by the same {@link sampleRow} but for its position: until the length, or something that
+ * changes what is forced or banned.
+ */
+export function steadySteps(options: ResolvedOptions, length: number, promptLength: number): number {
+  const generated = length - promptLength;
+  const begins = generated < 2 && (options.beginSuppressTokens.length > 0 || options.forcedBosTokenId !== undefined);
+  if (readsHistory(options) || generated < options.minNewTokens || begins) return 1;
+  const left = options.maxNewTokens - generated;
+  return Math.max(1, options.forcedEosTokenIds.length > 0 ? left - 1 : left);
+}
+
 /** What the op `sample` needs to know of a sequence at this step. */
 export function sampleRow(options: ResolvedOptions, step: SequenceStep): SampleRow {
   const { history, promptLength, returnIndex } = step;

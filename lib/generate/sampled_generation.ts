@@ -4,7 +4,7 @@ import type { Generation, GenerationOutcome, RowChoice } from './generation.js';
 import { blocksFor, type KvPool } from './kv_pool.js';
 import type { ResolvedOptions } from './options.js';
 import type { FinishReason, SequenceOutcome, TokenLogprobs } from './result.js';
-import { sampleRow } from './sample_row.js';
+import { sampleRow, steadySteps } from './sample_row.js';
 import { Sequence } from './sequence.js';
 import type { StopWatch } from './stop_watch.js';
 
@@ -72,6 +72,15 @@ export class SampledGeneration implements Generation {
 
   #add(sequence: Sequence): void {
     this.#lanes.push({ sequence, logprobs: [], score: 0, stops: this.#given.watch?.() });
+  }
+
+  get stopIds(): readonly number[] {
+    return [...this.#given.options.eosTokenIds, ...this.#given.options.stopTokenIds];
+  }
+
+  steadySteps({ tokens, promptLength }: Sequence): number {
+    if (this.#given.watch) return 1;
+    return steadySteps(this.#given.options, tokens.length, promptLength);
   }
 
   row({ tokens, promptLength, returnIndex }: Sequence): SampleRow {

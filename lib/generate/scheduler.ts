@@ -1,9 +1,9 @@
 import { abortError, OutOfMemoryError, throwIfAborted } from '../errors.js';
-import type { Executable, RunRequest } from '../exec/executor.js';
+import type { Burst, Executable, RunRequest } from '../exec/executor.js';
 import type { RopeFrequencies } from '../nn/rope_frequencies.js';
 import { kvBlockSize } from '../ops/kv_write.js';
 import { packRows } from '../ops/sampling/pack_rows.js';
-import type { SampleRow } from '../ops/sampling/row.js';
+import { intColumn, intColumns, type SampleRow } from '../ops/sampling/row.js';
 import type { Tensor } from '../tensor.js';
 import type { BlockCopy, Generation, RowChoice } from './generation.js';
 import type { KvPool } from './kv_pool.js';
@@ -15,9 +15,11 @@ export interface StepLimits {
   readonly maxRows: number;
   /** Rows of prompts beside sequences that decode, so that those don't wait long. */
   readonly prefillBesideDecode: number;
+  /** Tokens of each sequence that the engine computes at most before the scheduler looks again. */
+  readonly burst: number;
 }
 
-export const defaultLimits: StepLimits = { maxRows: 512, prefillBesideDecode: 128 };
+export const defaultLimits: StepLimits = { maxRows: 512, prefillBesideDecode: 128, burst: 16 };
 
 export interface SchedulerModel {
   readonly pool: KvPool;
@@ -110,6 +112,8 @@ export class Scheduler {
   }
 
   #wake(): void {
+    // Whoever comes waits for the run under way, not for the rest of a burst.
+    this.#model.sampler.endBurst();
     this.#loop ??= this.#work().finally(() => {
       this.#loop = undefined;
       if (this.#waiting.length + this.#exclusive.length > 0) this.#wake();
@@ -193,10 +197,14 @@ export class Scheduler {
         throw new Error('scheduler: requests are active, and none has rows to compute');
       tickets = new Set(slices.map((s) => s.ticket));
       this.#running = { tickets, abort };
-      const choices = await this.#compute(slices, abort.signal);
-      // At once, so that those who wait for their text's decoder wait together.
-      const copies = await Promise.all([...tickets].map((ticket) => this.#advance(ticket, choices)));
-      await this.#copy(copies.flat(), abort.signal);
+      const runs = this.#burstLength(slices);
+      if (runs > 1) await this.#burst(slices, runs, abort.signal);
+      else {
+        const choices = await this.#compute(slices, abort.signal);
+        // At once, so that those who wait for their text's decoder wait together.
+        const copies = await Promise.all([...tickets].map((ticket) => this.#advance(ticket, choices)));
+        await this.#copy(copies.flat(), abort.signal);
+      }
     } catch (error) {
       for (const ticket of tickets) this.#settle(ticket, error);
     } finally {
@@ -261,6 +269,43 @@ export class Scheduler {
     return new Map(ends.map((s, i) => [s.sequence, choiceOf(result, i, candidates)]));
   }
 
+  /**
+   * How many runs may follow one another without anything to decide between them: all sequences decode, nobody waits, and every
+   * request knows what its next rows are like.
+   */
+  #burstLength(slices: readonly TicketSlice[]): number {
+    if (this.#waiting.length + this.#exclusive.length > 0 || this.#model.rope?.dynamic) return 1;
+    if (slices.some(({ sequence }) => sequence.pending !== 1)) return 1;
+    return Math.min(this.#model.limits.burst, ...slices.map((s) => s.ticket.generation.steadySteps(s.sequence)));
+  }
+
+  /** Runs a burst and hands each request its choices as they come. */
+  async #burst(slices: readonly TicketSlice[], runs: number, signal: AbortSignal): Promise<void> {
+    for (const { ticket, sequence } of slices) this.#track(ticket, () => sequence.grow(runs));
+    const candidates = Math.max(0, ...slices.map((s) => s.ticket.generation.candidates));
+    const rows = slices.map((s) => s.ticket.generation.row(s.sequence));
+    const request = packStep(slices, lastRows(slices), this.#model.rope);
+    let handled: Promise<unknown> = Promise.resolve();
+    const take = async (result: Readonly<Record<string, Tensor>>): Promise<void> => {
+      // Of a request that was aborted meanwhile, the tokens are not kept.
+      for (const { ticket, sequence } of slices) if (!ticket.settled) sequence.advance(1);
+      const choices = new Map(slices.map((s, i) => [s.sequence, choiceOf(result, i, candidates)]));
+      await Promise.all([...new Set(slices.map((s) => s.ticket))].map((ticket) => this.#advance(ticket, choices)));
+    };
+    try {
+      await this.#model.sampler.burst(withSampling(request, rows, candidates, signal), {
+        ...textBurst,
+        steps: runs,
+        stops: [...new Set(slices.flatMap((s) => s.ticket.generation.stopIds))],
+        onStep: (result) => {
+          handled = handled.then(() => take(result));
+        },
+      });
+    } finally {
+      await handled;
+    }
+  }
+
   /** Hands a request its choices; returns the blocks that must be copied before its next step. */
   async #advance(ticket: Ticket, choices: ReadonlyMap<Sequence, RowChoice>): Promise<readonly BlockCopy[]> {
     const { generation } = ticket;
@@ -290,6 +335,7 @@ export class Scheduler {
     if (ticket.settled) return;
     this.#settle(ticket, abortError(ticket.signal.reason));
     const running = this.#running;
+    this.#model.sampler.endBurst();
     if (!running?.tickets.has(ticket)) this.#remove(ticket);
     else if ([...running.tickets].every((t) => t.settled)) running.abort.abort();
   }
@@ -308,6 +354,20 @@ export class Scheduler {
     this.#active = this.#active.filter((t) => t !== ticket);
   }
 }
+
+/** How the inputs of a text graph's next step follow from a step in which every row is one sequence. */
+const textBurst: Omit<Burst, 'steps' | 'stops' | 'onStep'> = {
+  ids: 'ids',
+  tokens: 'tokens',
+  slots: 'slots',
+  positions: 'positions',
+  tables: 'block_tables',
+  counters: [
+    { input: 'positions', first: 0, stride: 1 },
+    { input: 'context_lens', first: 0, stride: 1 },
+    { input: 'row_ints', first: intColumn.position, stride: intColumns },
+  ],
+};
 
 function poolError(where: string, blocks: number, pool: KvPool): OutOfMemoryError {
   const [need, have] = [blocks, pool.blocks].map((n) => n * kvBlockSize);

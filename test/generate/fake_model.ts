@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { abortError } from '../../lib/errors.js';
+import { burstLoop } from '../../lib/exec/burst_loop.js';
 import type { Executable, RunRequest } from '../../lib/exec/executor.js';
 import { KvPool } from '../../lib/generate/kv_pool.js';
 import { defaultLimits, Scheduler, type StepLimits } from '../../lib/generate/scheduler.js';
@@ -67,6 +68,7 @@ export function fakeModel({ blocks, limits = defaultLimits, turns = () => 0, fai
     const error = fail?.();
     if (error) throw error;
   };
+  let ended = false;
   const sampler: Executable = {
     async run(request) {
       await wait(request.signal);
@@ -77,6 +79,13 @@ export function fakeModel({ blocks, limits = defaultLimits, turns = () => 0, fai
         cache[slot] = ints(request, 'tokens')[row] as number;
       });
       return choose(request, contextsOf(request, cache, faults));
+    },
+    async burst(request, burst) {
+      ended = false;
+      await burstLoop((r) => sampler.run(r), request, burst, () => ended);
+    },
+    endBurst() {
+      ended = true;
     },
   };
   const copier: Executable = {
@@ -91,6 +100,8 @@ export function fakeModel({ blocks, limits = defaultLimits, turns = () => 0, fai
       });
       return {};
     },
+    burst: () => Promise.reject(new Error('a copy is no burst')),
+    endBurst() {},
   };
   return {
     pool,

@@ -7,7 +7,7 @@ import { generation, type Made, never, settled, text, tokensOf } from './fake_re
 
 describe('steps', () => {
   test('requests of one turn share them, prompts in chunks beside those that decode', async () => {
-    const model = fakeModel({ blocks: 64, limits: { maxRows: 20, prefillBesideDecode: 6 } });
+    const model = fakeModel({ blocks: 64, limits: { maxRows: 20, prefillBesideDecode: 6, burst: 1 } });
     const short = generation(text(4), { maxNewTokens: 9 });
     const long = generation(text(30, 1), { maxNewTokens: 2 });
     await Promise.all([model.scheduler.run(short, never()), model.scheduler.run(long, never())]);
@@ -25,7 +25,7 @@ describe('steps', () => {
   });
 
   test('more sequences than rows take turns', async () => {
-    const model = fakeModel({ blocks: 64, limits: { maxRows: 2, prefillBesideDecode: 2 } });
+    const model = fakeModel({ blocks: 64, limits: { maxRows: 2, prefillBesideDecode: 2, burst: 4 } });
     const ends: number[] = [];
     const made = Array.from({ length: 4 }, (_, i) => generation([i], { maxNewTokens: 8 }));
     await Promise.all(made.map((g, i) => model.scheduler.run(g, never()).then(() => ends.push(i))));
@@ -53,8 +53,8 @@ describe('steps', () => {
   test.each([1, 2, 3, 5, 64])('beams and sequences in steps of %i rows', async (maxRows) => {
     const results: unknown[] = [];
     for (const limits of [
-      { maxRows: 512, prefillBesideDecode: 128 },
-      { maxRows, prefillBesideDecode: maxRows },
+      { maxRows: 512, prefillBesideDecode: 128, burst: 16 },
+      { maxRows, prefillBesideDecode: maxRows, burst: 1 },
     ]) {
       const model = fakeModel({ blocks: 128, limits });
       const made = [
@@ -147,7 +147,7 @@ describe('a pool that is full', () => {
           { shared },
         );
       const blocks = several().maxBlocks + blocksFor(51);
-      const model = fakeModel({ blocks, limits: { maxRows: 32, prefillBesideDecode: 8 } });
+      const model = fakeModel({ blocks, limits: { maxRows: 32, prefillBesideDecode: 8, burst: 3 } });
       const abort = new AbortController();
       const other = model.scheduler.run(generation(text(50), { maxNewTokens: 1 }, { shared }), abort.signal);
       const made = several();

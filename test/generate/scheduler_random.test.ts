@@ -51,6 +51,7 @@ test.each(Array.from({ length: 40 }, (_, seed) => seed))(
     const limits = {
       maxRows: 1 + Math.floor(random() * 40),
       prefillBesideDecode: 1 + Math.floor(random() * 12),
+      burst: 1 + Math.floor(random() * 6),
     };
     const model = fakeModel({ blocks: 26, limits, turns: () => Math.floor(random() * 3) });
     await Promise.all(Array.from({ length: 24 }, () => randomRequest(model, random)));

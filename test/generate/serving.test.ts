@@ -81,7 +81,7 @@ describe('batch invariance, end to end', () => {
           await using model = await loadWith(
             directory,
             { device: 'cpu', threads },
-            { limits: { maxRows, prefillBesideDecode } },
+            { limits: { maxRows, prefillBesideDecode, burst: threads === 2 ? 1 : 5 } },
           );
           for (let again = 0; again < 2; again++) {
             const together = await Promise.all(all.map((request) => start(model, request)));
@@ -96,7 +96,7 @@ describe('batch invariance, end to end', () => {
     await using model = await loadWith(
       directory,
       { device: 'cpu' },
-      { limits: { maxRows: 9, prefillBesideDecode: 4 } },
+      { limits: { maxRows: 9, prefillBesideDecode: 4, burst: 16 } },
     );
     const ids = prompt(100);
     const alone = await model.logits(ids);
@@ -109,7 +109,7 @@ describe('batch invariance, end to end', () => {
     await using model = await loadWith(
       directory,
       { device: 'reference' },
-      { limits: { maxRows: 6, prefillBesideDecode: 4 }, kvBytes: 2 ** 18 },
+      { limits: { maxRows: 6, prefillBesideDecode: 4, burst: 16 }, kvBytes: 2 ** 18 },
     );
     const few = [requests[0], requests[3]].map((r) => ({
       ...(r as (typeof requests)[number]),

@@ -147,7 +147,7 @@ afterAll(async () => {
 
 /** Logits of a whole text, and of each step of a greedy continuation whose prompt comes in chunks. */
 async function check(model: OracleModel, directory: string, device: 'cpu' | 'reference'): Promise<void> {
-  const limits = { maxRows: 10, prefillBesideDecode: 7 };
+  const limits = { maxRows: 10, prefillBesideDecode: 7, burst: 16 };
   await using loaded = await loadWith(directory, { device, weights: 'f32' }, { limits, kvBytes: 2 ** 20 });
   const { shape, data } = await loaded.logits(ids);
   expect(shape).toEqual([ids.length, vocabulary]);
