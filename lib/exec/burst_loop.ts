@@ -9,7 +9,9 @@ export async function burstLoop(
   burst: Burst,
   ended: () => boolean,
 ): Promise<void> {
-  const inputs = Object.fromEntries(Object.entries(request.inputs).map(([name, data]) => [name, data.slice()]));
+  const inputs = Object.fromEntries(
+    Object.entries(request.inputs).map(([name, data]) => [name, data.slice()]),
+  );
   for (let done = 1; ; done++) {
     const outputs = await run({ ...request, inputs });
     burst.onStep(outputs);

@@ -159,7 +159,11 @@ class CpuSession implements Session {
     return Object.fromEntries(plan.outputs.map(({ name }, i) => [name, outputs[i] as Tensor]));
   }
 
-  async #burst({ plan, index }: { plan: Plan; index: number }, request: RunRequest, burst: Burst): Promise<void> {
+  async #burst(
+    { plan, index }: { plan: Plan; index: number },
+    request: RunRequest,
+    burst: Burst,
+  ): Promise<void> {
     throwIfAborted(request.signal);
     const slots = plan.slots.map((dim) => evalDim(dim, request.bindings));
     const inputs = plan.inputs.map((v) => feed(v, request.inputs[v.name], request.bindings));
@@ -170,10 +174,15 @@ class CpuSession implements Session {
         const size = elementCount(shape);
         return { dtype: t.dtype, shape, data: t.data.subarray((done - 1) * size, done * size) };
       };
-      burst.onStep(Object.fromEntries(plan.outputs.map(({ name }, i) => [name, ofRun(outputs[i] as Tensor)])));
+      burst.onStep(
+        Object.fromEntries(plan.outputs.map(({ name }, i) => [name, ofRun(outputs[i] as Tensor)])),
+      );
     };
     const data = outputs.map((o) => o.data as Float32Array | Int32Array);
-    await this.#job(() => this.#native.run(index, slots, inputs, data, toNativeBurst(plan, burst), tell), request.signal);
+    await this.#job(
+      () => this.#native.run(index, slots, inputs, data, toNativeBurst(plan, burst), tell),
+      request.signal,
+    );
   }
 
   /** Runs a native job that an abort of `signal` cancels. */

@@ -57,7 +57,8 @@ function suppressedIds(
  */
 export function steadySteps(options: ResolvedOptions, length: number, promptLength: number): number {
   const generated = length - promptLength;
-  const begins = generated < 2 && (options.beginSuppressTokens.length > 0 || options.forcedBosTokenId !== undefined);
+  const begins =
+    generated < 2 && (options.beginSuppressTokens.length > 0 || options.forcedBosTokenId !== undefined);
   if (readsHistory(options) || generated < options.minNewTokens || begins) return 1;
   const left = options.maxNewTokens - generated;
   return Math.max(1, options.forcedEosTokenIds.length > 0 ? left - 1 : left);

@@ -1,12 +1,11 @@
-import { abortError, OutOfMemoryError, throwIfAborted } from '../errors.js';
-import type { Burst, Executable, RunRequest } from '../exec/executor.js';
+import { abortError, OutOfMemoryError } from '../errors.js';
+import type { Executable } from '../exec/executor.js';
 import type { RopeFrequencies } from '../nn/rope_frequencies.js';
 import { kvBlockSize } from '../ops/kv_write.js';
-import { packRows } from '../ops/sampling/pack_rows.js';
-import { intColumn, intColumns, type SampleRow } from '../ops/sampling/row.js';
 import type { Tensor } from '../tensor.js';
 import type { BlockCopy, Generation, RowChoice } from './generation.js';
 import type { KvPool } from './kv_pool.js';
+import { choiceOf, textBurst, withSampling } from './sampling_step.js';
 import type { Sequence } from './sequence.js';
 import { lastRows, packStep, type Slice } from './step.js';
 
@@ -276,7 +275,10 @@ export class Scheduler {
   #burstLength(slices: readonly TicketSlice[]): number {
     if (this.#waiting.length + this.#exclusive.length > 0 || this.#model.rope?.dynamic) return 1;
     if (slices.some(({ sequence }) => sequence.pending !== 1)) return 1;
-    return Math.min(this.#model.limits.burst, ...slices.map((s) => s.ticket.generation.steadySteps(s.sequence)));
+    return Math.min(
+      this.#model.limits.burst,
+      ...slices.map((s) => s.ticket.generation.steadySteps(s.sequence)),
+    );
   }
 
   /** Runs a burst and hands each request its choices as they come. */
@@ -290,7 +292,9 @@ export class Scheduler {
       // Of a request that was aborted meanwhile, the tokens are not kept.
       for (const { ticket, sequence } of slices) if (!ticket.settled) sequence.advance(1);
       const choices = new Map(slices.map((s, i) => [s.sequence, choiceOf(result, i, candidates)]));
-      await Promise.all([...new Set(slices.map((s) => s.ticket))].map((ticket) => this.#advance(ticket, choices)));
+      await Promise.all(
+        [...new Set(slices.map((s) => s.ticket))].map((ticket) => this.#advance(ticket, choices)),
+      );
     };
     try {
       await this.#model.sampler.burst(withSampling(request, rows, candidates, signal), {
@@ -355,49 +359,9 @@ export class Scheduler {
   }
 }
 
-/** How the inputs of a text graph's next step follow from a step in which every row is one sequence. */
-const textBurst: Omit<Burst, 'steps' | 'stops' | 'onStep'> = {
-  ids: 'ids',
-  tokens: 'tokens',
-  slots: 'slots',
-  positions: 'positions',
-  tables: 'block_tables',
-  counters: [
-    { input: 'positions', first: 0, stride: 1 },
-    { input: 'context_lens', first: 0, stride: 1 },
-    { input: 'row_ints', first: intColumn.position, stride: intColumns },
-  ],
-};
-
 function poolError(where: string, blocks: number, pool: KvPool): OutOfMemoryError {
   const [need, have] = [blocks, pool.blocks].map((n) => n * kvBlockSize);
   return new OutOfMemoryError(
     `${where}: the request may need ${need} positions of KV cache, and the pool holds ${have}; shorten the prompt, lower maxNewTokens or the number of sequences`,
   );
-}
-
-function withSampling(
-  request: RunRequest,
-  rows: readonly SampleRow[],
-  candidates: number,
-  signal: AbortSignal,
-): RunRequest {
-  throwIfAborted(signal);
-  const { rowFloats, rowInts, lists } = packRows(rows);
-  return {
-    inputs: { ...request.inputs, row_floats: rowFloats, row_ints: rowInts, lists },
-    bindings: { ...request.bindings, K: candidates, L: lists.length },
-    signal,
-  };
-}
-
-function choiceOf(result: Readonly<Record<string, Tensor>>, row: number, candidates: number): RowChoice {
-  const column = (name: string): Tensor['data'] => (result[name] as Tensor).data;
-  const top = (name: string) => column(name).subarray(row * candidates, (row + 1) * candidates);
-  return {
-    id: column('ids')[row] as number,
-    logprob: column('logprobs')[row] as number,
-    topIds: top('top_ids') as Int32Array,
-    topLogprobs: top('top_logprobs') as Float32Array,
-  };
 }

@@ -6,11 +6,13 @@ import type { ChatMessage } from '../tokenizers/chat_template.js';
 import type { Tokenizer } from '../tokenizers/tokenizer.js';
 import { BeamGeneration } from './beam_generation.js';
 import type { FileDefaults } from './generation_config.js';
+import { joinRows } from './join_rows.js';
 import { blocksFor } from './kv_pool.js';
+import { makeResult } from './make_result.js';
 import type { ModelRuntime } from './model_runtime.js';
 import { type GenerateOptions, type ResolvedOptions, resolveOptions } from './options.js';
 import { GenerateRequest, type StreamedToken } from './request.js';
-import type { GeneratedSequence, GenerateResult, SequenceOutcome } from './result.js';
+import type { GenerateResult, SequenceOutcome } from './result.js';
 import { SampledGeneration } from './sampled_generation.js';
 import type { Scheduler } from './scheduler.js';
 import { Sequence } from './sequence.js';
@@ -309,53 +311,3 @@ const emptyOutcome: SequenceOutcome = {
 };
 
 const disposedError = (): TrigaError => new InvalidArgumentError('the model was disposed');
-
-function makeResult(
-  prompt: readonly number[],
-  outcomes: readonly SequenceOutcome[],
-  texts: readonly string[],
-  run: { cachedTokens: number; seed: number; firstTokenMs: number; totalMs: number; logprobs: boolean },
-): GenerateResult {
-  const sequences = outcomes.map(
-    ({ tokens, score, finishReason, logprobs }, i): GeneratedSequence => ({
-      text: texts[i] ?? '',
-      tokens,
-      score,
-      finishReason,
-      ...(run.logprobs ? { logprobs } : {}),
-    }),
-  );
-  const { text, tokens, finishReason } = sequences[0] as GeneratedSequence;
-  return {
-    text,
-    tokens,
-    finishReason,
-    usage: {
-      promptTokens: prompt.length,
-      completionTokens: sequences.reduce((n, s) => n + s.tokens.length, 0),
-      cachedTokens: run.cachedTokens,
-    },
-    timings: { seed: run.seed, firstTokenMs: run.firstTokenMs, totalMs: run.totalMs },
-    sequences,
-  };
-}
-
-/** Outputs of consecutive chunks as one tensor each. */
-function joinRows(parts: readonly Readonly<Record<string, Tensor>>[]): Record<string, Tensor> {
-  return Object.fromEntries(
-    Object.keys(parts[0] ?? {}).map((name) => {
-      const pieces = parts.map((p) => p[name] as Tensor);
-      const data = new Float32Array(pieces.reduce((n, p) => n + p.data.length, 0));
-      let at = 0;
-      for (const piece of pieces) {
-        data.set(piece.data, at);
-        at += piece.data.length;
-      }
-      const [, ...inner] = (pieces[0] as Tensor).shape;
-      return [
-        name,
-        { dtype: 'f32', shape: [pieces.reduce((n, p) => n + (p.shape[0] as number), 0), ...inner], data },
-      ];
-    }),
-  );
-}

@@ -9,7 +9,7 @@ import { linear } from '../ops/linear.js';
 import { rope } from '../ops/rope.js';
 import type { ConfigReader } from '../weights/config.js';
 import type { TextConfig, TextFamily } from './family.js';
-import { expectMultiple, readActivation, readLayerWindows, readRope } from './llama_config.js';
+import { expectMultiple, readActivation, readRope } from './llama_config.js';
 
 /** A Llama-like decoder: RMS norms, rotary positions, grouped-query attention, gated MLP. */
 export interface LlamaConfig extends TextConfig {
@@ -87,8 +87,8 @@ function head(s: Scope, c: LlamaConfig, hidden: Value): Value {
   return linear(hidden, owner.param('weight', [c.vocabSize, c.dim]));
 }
 
-/** What the members of this family share; each says what differs. */
-function readShared(
+/** Configuration that all Llama-like families share; each says what differs. */
+export function readLlamaConfig(
   config: ConfigReader,
 ): Omit<LlamaConfig, 'windows' | 'qkvBias' | 'outputBias' | 'mlpBias' | 'qkNorm'> {
   const dim = config.num('hidden_size', { integer: true, min: 1 });
@@ -118,64 +118,24 @@ function readShared(
   };
 }
 
-const shared = { forward, head, layout: { ignored: [/\.rotary_emb\.inv_freq$/] } };
-const plain = { qkvBias: false, outputBias: false, mlpBias: false, qkNorm: false, windows: [] };
+/** The graph and checkpoint layout of all Llama-like families. */
+export const llamaGraph = { forward, head, layout: { ignored: [/\.rotary_emb\.inv_freq$/] } };
+/** What Llama 1 has none of. */
+export const plainLlama = { qkvBias: false, outputBias: false, mlpBias: false, qkNorm: false, windows: [] };
 
 /** Llama 1 to 3.x. Touvron et al. 2023, https://arxiv.org/abs/2302.13971 */
 export const llama: TextFamily<LlamaConfig> = {
-  ...shared,
+  ...llamaGraph,
   name: 'llama',
   modelTypes: ['llama'],
   readConfig(config) {
     const bias = config.bool('attention_bias', { default: false });
     return {
-      ...readShared(config),
-      ...plain,
+      ...readLlamaConfig(config),
+      ...plainLlama,
       qkvBias: bias,
       outputBias: bias,
       mlpBias: config.bool('mlp_bias', { default: false }),
-    };
-  },
-};
-
-/** Mistral: a sliding window, a free head width. Jiang et al. 2023, https://arxiv.org/abs/2310.06825 */
-export const mistral: TextFamily<LlamaConfig> = {
-  ...shared,
-  name: 'mistral',
-  modelTypes: ['mistral'],
-  readConfig(config) {
-    const c = readShared(config);
-    const window = config.num('sliding_window', { integer: true, min: 1, default: 0 });
-    return { ...c, ...plain, windows: Array.from({ length: c.layers }, () => window) };
-  },
-};
-
-/** Qwen2 and 2.5: biases on q, k and v. Yang et al. 2024, https://arxiv.org/abs/2407.10671 */
-export const qwen2: TextFamily<LlamaConfig> = {
-  ...shared,
-  name: 'qwen2',
-  modelTypes: ['qwen2'],
-  readConfig(config) {
-    const c = readShared(config);
-    return { ...c, ...plain, qkvBias: true, windows: readLayerWindows(config, c.layers) };
-  },
-};
-
-/** Qwen3: norms on q and k heads. Yang et al. 2025, https://arxiv.org/abs/2505.09388 */
-export const qwen3: TextFamily<LlamaConfig> = {
-  ...shared,
-  name: 'qwen3',
-  modelTypes: ['qwen3'],
-  readConfig(config) {
-    const c = readShared(config);
-    const bias = config.bool('attention_bias', { default: false });
-    return {
-      ...c,
-      ...plain,
-      qkvBias: bias,
-      outputBias: bias,
-      qkNorm: true,
-      windows: readLayerWindows(config, c.layers),
     };
   },
 };

@@ -2,7 +2,10 @@ import { UnsupportedError } from '../errors.js';
 import type { ConfigReader } from '../weights/config.js';
 import type { TextConfig, TextFamily } from './family.js';
 import { gpt2 } from './gpt2.js';
-import { llama, mistral, qwen2, qwen3 } from './llama.js';
+import { llama } from './llama.js';
+import { mistral } from './mistral.js';
+import { qwen2 } from './qwen2.js';
+import { qwen3 } from './qwen3.js';
 
 /** Causal text models that we know. */
 const textFamilies: readonly TextFamily[] = [

@@ -82,7 +82,12 @@ export function fakeModel({ blocks, limits = defaultLimits, turns = () => 0, fai
     },
     async burst(request, burst) {
       ended = false;
-      await burstLoop((r) => sampler.run(r), request, burst, () => ended);
+      await burstLoop(
+        (r) => sampler.run(r),
+        request,
+        burst,
+        () => ended,
+      );
     },
     endBurst() {
       ended = true;

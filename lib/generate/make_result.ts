@@ -1,0 +1,32 @@
+import type { GeneratedSequence, GenerateResult, SequenceOutcome } from './result.js';
+
+/** What `generate()` resolves to. */
+export function makeResult(
+  prompt: readonly number[],
+  outcomes: readonly SequenceOutcome[],
+  texts: readonly string[],
+  run: { cachedTokens: number; seed: number; firstTokenMs: number; totalMs: number; logprobs: boolean },
+): GenerateResult {
+  const sequences = outcomes.map(
+    ({ tokens, score, finishReason, logprobs }, i): GeneratedSequence => ({
+      text: texts[i] ?? '',
+      tokens,
+      score,
+      finishReason,
+      ...(run.logprobs ? { logprobs } : {}),
+    }),
+  );
+  const { text, tokens, finishReason } = sequences[0] as GeneratedSequence;
+  return {
+    text,
+    tokens,
+    finishReason,
+    usage: {
+      promptTokens: prompt.length,
+      completionTokens: sequences.reduce((n, s) => n + s.tokens.length, 0),
+      cachedTokens: run.cachedTokens,
+    },
+    timings: { seed: run.seed, firstTokenMs: run.firstTokenMs, totalMs: run.totalMs },
+    sequences,
+  };
+}
