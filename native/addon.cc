@@ -31,7 +31,9 @@ Napi::Value Guard(const Napi::CallbackInfo& info, Body&& body) {
   }
 }
 
-[[noreturn]] void Bad(const std::string& what) { throw EngineError(ErrorCode::kInternal, "binding: expected " + what); }
+[[noreturn]] void Bad(const std::string& what) {
+  throw EngineError(ErrorCode::kInternal, "binding: expected " + what);
+}
 
 double ToNumber(const Napi::Value& v, const char* what) {
   if (!v.IsNumber()) Bad(what);
@@ -40,7 +42,9 @@ double ToNumber(const Napi::Value& v, const char* what) {
 
 int64_t ToInt(const Napi::Value& v, const char* what) {
   const double d = ToNumber(v, what);
-  if (!(d >= -9007199254740991.0 && d <= 9007199254740991.0) || d != static_cast<double>(static_cast<int64_t>(d))) Bad(what);
+  if (!(d >= -9007199254740991.0 && d <= 9007199254740991.0) ||
+      d != static_cast<double>(static_cast<int64_t>(d)))
+    Bad(what);
   return static_cast<int64_t>(d);
 }
 
@@ -91,16 +95,21 @@ ParamPart ToPart(const Napi::Object& o) {
 
 ParamSpec ToParamSpec(const Napi::Object& o) {
   ParamSpec spec;
-  spec.layout = o.Get("layout").ToString().Utf8Value() == "panels" ? ParamLayout::kPanels : ParamLayout::kVector;
+  spec.layout = o.Get("layout").ToString().Utf8Value() == "panels" ? ParamLayout::kPanels
+                                                                   : ParamLayout::kVector;
   spec.gated = o.Get("gated").ToBoolean();
   spec.dtype = ToDType(o.Get("dtype"));
   const Napi::Array parts = ToArray(o.Get("parts"), "parts");
-  for (uint32_t i = 0; i < parts.Length(); ++i) spec.parts.push_back(ToPart(parts.Get(i).ToObject()));
+  for (uint32_t i = 0; i < parts.Length(); ++i)
+    spec.parts.push_back(ToPart(parts.Get(i).ToObject()));
   return spec;
 }
 
 PlanValue ToValue(const Napi::Object& o) {
-  PlanValue v{static_cast<Source>(ToInt(o.Get("source"), "source")), ToInt(o.Get("at"), "at"), ToDType(o.Get("dtype")), {}};
+  PlanValue v{static_cast<Source>(ToInt(o.Get("source"), "source")),
+              ToInt(o.Get("at"), "at"),
+              ToDType(o.Get("dtype")),
+              {}};
   for (const int64_t d : ToInts<int64_t>(o.Get("dims"), "dims")) {
     v.dims.push_back(d < 0 ? Dim{0, static_cast<int32_t>(-1 - d)} : Dim{d, -1});
   }
@@ -108,9 +117,13 @@ PlanValue ToValue(const Napi::Object& o) {
 }
 
 StepSpec ToStep(const Napi::Object& o) {
-  StepSpec s{o.Get("kernel").ToString().Utf8Value(), ToInts<int32_t>(o.Get("inputs"), "inputs"), ToInts<int32_t>(o.Get("outputs"), "outputs"), {}};
+  StepSpec s{o.Get("kernel").ToString().Utf8Value(),
+             ToInts<int32_t>(o.Get("inputs"), "inputs"),
+             ToInts<int32_t>(o.Get("outputs"), "outputs"),
+             {}};
   const Napi::Array attrs = ToArray(o.Get("attrs"), "attrs");
-  for (uint32_t i = 0; i < attrs.Length(); ++i) s.attrs.push_back(ToNumber(attrs[i], "a number as attribute"));
+  for (uint32_t i = 0; i < attrs.Length(); ++i)
+    s.attrs.push_back(ToNumber(attrs[i], "a number as attribute"));
   return s;
 }
 
@@ -121,14 +134,19 @@ PlanSpec ToPlan(const Napi::Object& o) {
   spec.capacities = ToInts<int64_t>(o.Get("capacities"), "capacities");
   spec.inputs = static_cast<int32_t>(ToInt(o.Get("inputs"), "inputs"));
   spec.outputs = static_cast<int32_t>(ToInt(o.Get("outputs"), "outputs"));
-  const Napi::Array values = ToArray(o.Get("values"), "values"), steps = ToArray(o.Get("steps"), "steps");
-  for (uint32_t i = 0; i < values.Length(); ++i) spec.values.push_back(ToValue(values.Get(i).ToObject()));
-  for (uint32_t i = 0; i < steps.Length(); ++i) spec.steps.push_back(ToStep(steps.Get(i).ToObject()));
+  const Napi::Array values = ToArray(o.Get("values"), "values"),
+                    steps = ToArray(o.Get("steps"), "steps");
+  for (uint32_t i = 0; i < values.Length(); ++i)
+    spec.values.push_back(ToValue(values.Get(i).ToObject()));
+  for (uint32_t i = 0; i < steps.Length(); ++i)
+    spec.steps.push_back(ToStep(steps.Get(i).ToObject()));
   return spec;
 }
 
 Burst ToBurst(const Napi::Object& o) {
-  const auto index = [&](const char* name) { return static_cast<int32_t>(ToInt(o.Get(name), name)); };
+  const auto index = [&](const char* name) {
+    return static_cast<int32_t>(ToInt(o.Get(name), name));
+  };
   Burst b;
   b.steps = ToInt(o.Get("steps"), "steps");
   if (b.steps < 1 || b.steps > 4096) Bad("a burst of 1 to 4096 steps");
@@ -150,11 +168,16 @@ Burst ToBurst(const Napi::Object& o) {
 class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
  public:
   static Napi::Function Define(Napi::Env env) {
-    return DefineClass(env, "Session",
-                       {InstanceMethod<&SessionWrap::LoadParams>("loadParams"), InstanceMethod<&SessionWrap::AddState>("addState"),
-                        InstanceMethod<&SessionWrap::AddPlan>("addPlan"), InstanceMethod<&SessionWrap::Run>("run"),
-                        InstanceMethod<&SessionWrap::Cancel>("cancel"), InstanceMethod<&SessionWrap::EndBurst>("endBurst"), InstanceMethod<&SessionWrap::Dispose>("dispose"),
-                        InstanceAccessor<&SessionWrap::Bytes>("bytes"), InstanceAccessor<&SessionWrap::Isa>("isa")});
+    return DefineClass(
+        env, "Session",
+        {InstanceMethod<&SessionWrap::LoadParams>("loadParams"),
+         InstanceMethod<&SessionWrap::AddState>("addState"),
+         InstanceMethod<&SessionWrap::AddPlan>("addPlan"), InstanceMethod<&SessionWrap::Run>("run"),
+         InstanceMethod<&SessionWrap::Cancel>("cancel"),
+         InstanceMethod<&SessionWrap::EndBurst>("endBurst"),
+         InstanceMethod<&SessionWrap::Dispose>("dispose"),
+         InstanceAccessor<&SessionWrap::Bytes>("bytes"),
+         InstanceAccessor<&SessionWrap::Isa>("isa")});
   }
 
   // (isa: string | undefined, threads: number)
@@ -162,7 +185,9 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
     Guard(info, [&](Napi::Env env) -> Napi::Value {
       const std::string isa = info[0].IsString() ? info[0].As<Napi::String>().Utf8Value() : "";
       const CpuKernels* kernels = SelectKernels(isa.empty() ? nullptr : isa.c_str());
-      if (!kernels) throw EngineError(ErrorCode::kUnsupported, "this machine cannot run the instruction set \"" + isa + "\"");
+      if (!kernels)
+        throw EngineError(ErrorCode::kUnsupported,
+                          "this machine cannot run the instruction set \"" + isa + "\"");
       const int64_t threads = ToInt(info[1], "threads");
       if (threads < 1 || threads > 1024) Bad("1 to 1024 threads");
       session_ = std::make_shared<Session>(*kernels, static_cast<int>(threads));
@@ -179,9 +204,12 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
       CheckIdle();
       const Napi::Array list = ToArray(info[0], "a list of parameters");
       std::vector<ParamSpec> specs;
-      for (uint32_t i = 0; i < list.Length(); ++i) specs.push_back(ToParamSpec(list.Get(i).ToObject()));
+      for (uint32_t i = 0; i < list.Length(); ++i)
+        specs.push_back(ToParamSpec(list.Get(i).ToObject()));
       auto batch = std::make_unique<ParamBatch>(std::move(specs));
-      return Submit(env, {}, {}, [&](std::unique_ptr<Completion> done) { Session::Load(session_, std::move(batch), std::move(done)); });
+      return Submit(env, {}, {}, [&](std::unique_ptr<Completion> done) {
+        Session::Load(session_, std::move(batch), std::move(done));
+      });
     });
   }
 
@@ -200,7 +228,8 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
     return Guard(info, [&](Napi::Env env) -> Napi::Value {
       CheckIdle();
       if (!info[0].IsObject()) Bad("a plan");
-      const size_t index = session_->AddPlan(ToPlan(info[0].ToObject()), ToInts<size_t>(info[1], "parameter indices"),
+      const size_t index = session_->AddPlan(ToPlan(info[0].ToObject()),
+                                             ToInts<size_t>(info[1], "parameter indices"),
                                              ToInts<size_t>(info[2], "state indices"));
       return Napi::Number::New(env, static_cast<double>(index));
     });
@@ -229,9 +258,10 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
         request.burst = ToBurst(info[4].ToObject());
         on_progress = Napi::Persistent(info[5].As<Napi::Function>());
       }
-      return Submit(env, std::move(kept), std::move(on_progress), [&](std::unique_ptr<Completion> done) {
-        Session::Run(session_, std::move(request), std::move(done));
-      });
+      return Submit(env, std::move(kept), std::move(on_progress),
+                    [&](std::unique_ptr<Completion> done) {
+                      Session::Run(session_, std::move(request), std::move(done));
+                    });
     });
   }
 
@@ -260,15 +290,19 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
     return Napi::Number::New(info.Env(), static_cast<double>(reported_));
   }
 
-  Napi::Value Isa(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), session_->kernels().isa); }
+  Napi::Value Isa(const Napi::CallbackInfo& info) {
+    return Napi::String::New(info.Env(), session_->kernels().isa);
+  }
 
   void CheckIdle() const {
-    if (session_->busy()) throw EngineError(ErrorCode::kInternal, "session: a job is under way already");
+    if (session_->busy())
+      throw EngineError(ErrorCode::kInternal, "session: a job is under way already");
   }
 
   // Starts a job whose end settles the promise that is returned.
   template <class Start>
-  Napi::Value Submit(Napi::Env env, std::vector<Napi::Reference<Napi::Value>> kept, Napi::FunctionReference on_progress, Start&& start) {
+  Napi::Value Submit(Napi::Env env, std::vector<Napi::Reference<Napi::Value>> kept,
+                     Napi::FunctionReference on_progress, Start&& start) {
     Napi::Promise promise(env, nullptr);
     try {
       start(Environment::Of(env).Expect(env, std::move(kept), std::move(on_progress), &promise));
@@ -289,7 +323,8 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
 };
 
 Napi::Value SetErrorFactory(const Napi::CallbackInfo& info) {
-  if (info[0].IsFunction()) Environment::Of(info.Env()).SetErrorFactory(info[0].As<Napi::Function>());
+  if (info[0].IsFunction())
+    Environment::Of(info.Env()).SetErrorFactory(info[0].As<Napi::Function>());
   return info.Env().Undefined();
 }
 
@@ -298,7 +333,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   const char* names[8];
   const int count = AvailableIsas(names);
   Napi::Array isas = Napi::Array::New(env);
-  for (int i = 0; i < count; ++i) isas.Set(static_cast<uint32_t>(i), Napi::String::New(env, names[i]));
+  for (int i = 0; i < count; ++i)
+    isas.Set(static_cast<uint32_t>(i), Napi::String::New(env, names[i]));
   exports.Set("version", TRIGA_VERSION);
   exports.Set("isas", isas);
   exports.Set("defaultThreads", Napi::Number::New(env, DefaultThreads()));
@@ -310,5 +346,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
 }  // namespace
 }  // namespace triga
 
-static Napi::Object InitTriga(Napi::Env env, Napi::Object exports) { return triga::Init(env, exports); }
+static Napi::Object InitTriga(Napi::Env env, Napi::Object exports) {
+  return triga::Init(env, exports);
+}
 NODE_API_MODULE(NODE_GYP_MODULE_NAME, InitTriga)

@@ -19,7 +19,8 @@ class PromiseCompletion final : public Completion {
 
   // A job that never came to its end still settles its promise.
   ~PromiseCompletion() override {
-    if (settlement_) Done("OUT_OF_MEMORY", "the engine could not start a job: the system lacks threads or memory");
+    if (settlement_)
+      Done("OUT_OF_MEMORY", "the engine could not start a job: the system lacks threads or memory");
   }
 
   void Progress(int64_t done) override { environment_->Enqueue({settlement_, done}); }
@@ -44,7 +45,9 @@ void Environment::Attach(Napi::Env env) {
     Napi::HandleScope scope(e);
     static_cast<Environment*>(context)->Drain(e);
   };
-  if (napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, environment.get(), deliver, &environment->notify_) != napi_ok) {
+  if (napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr,
+                                      environment.get(), deliver,
+                                      &environment->notify_) != napi_ok) {
     throw Napi::Error::New(env, "triga: the environment cannot take results");
   }
   napi_unref_threadsafe_function(env, environment->notify_);
@@ -53,10 +56,14 @@ void Environment::Attach(Napi::Env env) {
   env.AddCleanupHook([environment] { environment->Shutdown(); });
 }
 
-Environment& Environment::Of(Napi::Env env) { return *env.GetInstanceData<Instance>()->environment; }
+Environment& Environment::Of(Napi::Env env) {
+  return *env.GetInstanceData<Instance>()->environment;
+}
 
-Napi::Value Environment::MakeError(Napi::Env env, const char* code, const std::string& message) const {
-  if (!error_factory_.IsEmpty()) return error_factory_.Call({Napi::String::New(env, code), Napi::String::New(env, message)});
+Napi::Value Environment::MakeError(Napi::Env env, const char* code,
+                                   const std::string& message) const {
+  if (!error_factory_.IsEmpty())
+    return error_factory_.Call({Napi::String::New(env, code), Napi::String::New(env, message)});
   return Napi::Error::New(env, message).Value();
 }
 
@@ -70,9 +77,12 @@ void Environment::Register(const std::shared_ptr<Session>& session) {
   sessions_ = std::move(live);
 }
 
-std::unique_ptr<Completion> Environment::Expect(Napi::Env env, std::vector<Napi::Reference<Napi::Value>> kept,
-                                                Napi::FunctionReference on_progress, Napi::Promise* promise) {
-  auto* settlement = new Settlement{Napi::Promise::Deferred::New(env), std::move(on_progress), std::move(kept), nullptr, {}};
+std::unique_ptr<Completion> Environment::Expect(Napi::Env env,
+                                                std::vector<Napi::Reference<Napi::Value>> kept,
+                                                Napi::FunctionReference on_progress,
+                                                Napi::Promise* promise) {
+  auto* settlement = new Settlement{
+      Napi::Promise::Deferred::New(env), std::move(on_progress), std::move(kept), nullptr, {}};
   *promise = settlement->deferred.Promise();
   if (expected_++ == 0) napi_ref_threadsafe_function(env, notify_);
   {
@@ -106,7 +116,8 @@ void Environment::Drain(Napi::Env env) {
       if (report.done == 0) {
         Settle(env, std::unique_ptr<Settlement>(report.settlement));
       } else if (!report.settlement->on_progress.IsEmpty()) {
-        report.settlement->on_progress.Call({Napi::Number::New(env, static_cast<double>(report.done))});
+        report.settlement->on_progress.Call(
+            {Napi::Number::New(env, static_cast<double>(report.done))});
       }
     } catch (const Napi::Error&) {
       // A worker that is being terminated runs no JavaScript any more: nobody hears of this.
@@ -116,8 +127,10 @@ void Environment::Drain(Napi::Env env) {
 
 void Environment::Settle(Napi::Env env, std::unique_ptr<Settlement> s) {
   if (--expected_ == 0) napi_unref_threadsafe_function(env, notify_);
-  if (s->code) s->deferred.Reject(MakeError(env, s->code, s->message));
-  else s->deferred.Resolve(env.Undefined());
+  if (s->code)
+    s->deferred.Reject(MakeError(env, s->code, s->message));
+  else
+    s->deferred.Resolve(env.Undefined());
 }
 
 void Environment::Shutdown() {

@@ -37,8 +37,8 @@ class Environment : public std::enable_shared_from_this<Environment> {
   void Register(const std::shared_ptr<Session>& session);
   // A completion that settles a promise on the environment's thread; the promise is returned through `promise`.
   // `on_progress` may be empty.
-  std::unique_ptr<Completion> Expect(Napi::Env env, std::vector<Napi::Reference<Napi::Value>> kept, Napi::FunctionReference on_progress,
-                                     Napi::Promise* promise);
+  std::unique_ptr<Completion> Expect(Napi::Env env, std::vector<Napi::Reference<Napi::Value>> kept,
+                                     Napi::FunctionReference on_progress, Napi::Promise* promise);
 
  private:
   friend class PromiseCompletion;

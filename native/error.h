@@ -6,17 +6,30 @@
 
 namespace triga {
 
-enum class ErrorCode { kModelFormat, kInvalidArgument, kOutOfMemory, kUnsupported, kAborted, kInternal };
+enum class ErrorCode {
+  kModelFormat,
+  kInvalidArgument,
+  kOutOfMemory,
+  kUnsupported,
+  kAborted,
+  kInternal
+};
 
 // The code's name in lib/errors.ts.
 constexpr const char* CodeName(ErrorCode code) {
   switch (code) {
-    case ErrorCode::kModelFormat: return "MODEL_FORMAT";
-    case ErrorCode::kInvalidArgument: return "INVALID_ARGUMENT";
-    case ErrorCode::kOutOfMemory: return "OUT_OF_MEMORY";
-    case ErrorCode::kUnsupported: return "UNSUPPORTED";
-    case ErrorCode::kAborted: return "ABORTED";
-    case ErrorCode::kInternal: return "INTERNAL";
+    case ErrorCode::kModelFormat:
+      return "MODEL_FORMAT";
+    case ErrorCode::kInvalidArgument:
+      return "INVALID_ARGUMENT";
+    case ErrorCode::kOutOfMemory:
+      return "OUT_OF_MEMORY";
+    case ErrorCode::kUnsupported:
+      return "UNSUPPORTED";
+    case ErrorCode::kAborted:
+      return "ABORTED";
+    case ErrorCode::kInternal:
+      return "INTERNAL";
   }
   return "INTERNAL";
 }

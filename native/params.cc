@@ -22,7 +22,9 @@ constexpr int64_t kMaxSize = int64_t{1} << 44;
 int64_t RoundUp(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
 // Numbers in a panel's column: bf16 panels hold pairs.
-int64_t PanelK(const ParamSpec& spec, int64_t k) { return spec.dtype == DType::kBF16 ? RoundUp(k, 2) : k; }
+int64_t PanelK(const ParamSpec& spec, int64_t k) {
+  return spec.dtype == DType::kBF16 ? RoundUp(k, 2) : k;
+}
 
 WeightType ToWeightType(DType dtype) {
   if (dtype == DType::kF16) return WeightType::kF16;
@@ -45,7 +47,8 @@ float ToFloat(const char* p, DType dtype) {
     std::memcpy(&x, &u, sizeof x);
     return x;
   }
-  const uint32_t exponent = bits >> 10 & 31, fraction = bits & 1023, sign = static_cast<uint32_t>(bits >> 15) << 31;
+  const uint32_t exponent = bits >> 10 & 31, fraction = bits & 1023,
+                 sign = static_cast<uint32_t>(bits >> 15) << 31;
   if (exponent == 0) {
     x = static_cast<float>(fraction) * 0x1p-24f;
     return sign ? -x : x;
@@ -58,8 +61,9 @@ float ToFloat(const char* p, DType dtype) {
 // Reads exactly `bytes` bytes at `offset` of a file.
 void ReadFully(const std::string& path, int64_t offset, char* out, int64_t bytes) {
   const auto fail = [&](const std::string& why) {
-    throw EngineError(ErrorCode::kModelFormat, path + ": cannot read " + std::to_string(bytes) + " bytes at " +
-                                                   std::to_string(offset) + ": " + why);
+    throw EngineError(ErrorCode::kModelFormat, path + ": cannot read " + std::to_string(bytes) +
+                                                   " bytes at " + std::to_string(offset) + ": " +
+                                                   why);
   };
 #if defined(__unix__) || defined(__APPLE__)
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -69,7 +73,8 @@ void ReadFully(const std::string& path, int64_t offset, char* out, int64_t bytes
     const ssize_t n = pread(fd, out + done, static_cast<size_t>(bytes - done), offset + done);
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) {
-      const std::string why = n < 0 ? std::strerror(errno) : "the file ends there; it was cut short since it was opened";
+      const std::string why = n < 0 ? std::strerror(errno)
+                                    : "the file ends there; it was cut short since it was opened";
       close(fd);
       fail(why);
     }
@@ -79,14 +84,17 @@ void ReadFully(const std::string& path, int64_t offset, char* out, int64_t bytes
 #else
   FILE* f = std::fopen(path.c_str(), "rb");
   if (!f) fail("it cannot be opened");
-  const bool ok = _fseeki64(f, offset, SEEK_SET) == 0 && std::fread(out, 1, static_cast<size_t>(bytes), f) == static_cast<size_t>(bytes);
+  const bool ok = _fseeki64(f, offset, SEEK_SET) == 0 &&
+                  std::fread(out, 1, static_cast<size_t>(bytes), f) == static_cast<size_t>(bytes);
   std::fclose(f);
   if (!ok) fail("the file ends there; it was cut short since it was opened");
 #endif
 }
 
 void CheckSpec(const ParamSpec& spec) {
-  const auto fail = [](const char* why) { throw EngineError(ErrorCode::kInternal, std::string("parameter: ") + why); };
+  const auto fail = [](const char* why) {
+    throw EngineError(ErrorCode::kInternal, std::string("parameter: ") + why);
+  };
   if (spec.parts.empty()) fail("no parts");
   const int64_t k = spec.parts[0].k;
   for (const ParamPart& p : spec.parts) {
@@ -99,8 +107,10 @@ void CheckSpec(const ParamSpec& spec) {
   }
   if (spec.gated && spec.parts.size() != 2) fail("a gated parameter has two parts");
   if (spec.layout == ParamLayout::kPanels && spec.dtype == DType::kI32) fail("panels of integers");
-  if (spec.layout == ParamLayout::kVector && spec.dtype != DType::kF32 && spec.dtype != DType::kI32) fail("vectors are f32 or i32");
-  if (spec.layout == ParamLayout::kVector && spec.gated && k != 1) fail("a gated vector has one number a column");
+  if (spec.layout == ParamLayout::kVector && spec.dtype != DType::kF32 && spec.dtype != DType::kI32)
+    fail("vectors are f32 or i32");
+  if (spec.layout == ParamLayout::kVector && spec.gated && k != 1)
+    fail("a gated vector has one number a column");
 }
 
 }  // namespace
@@ -124,7 +134,8 @@ ParamBatch::ParamBatch(std::vector<ParamSpec> specs) : specs_(std::move(specs)) 
     params_.push_back(p);
     // Parts whose borders lie inside a panel are packed one after the other, by one thread.
     bool aligned = true;
-    for (size_t j = 0; j + 1 < spec.parts.size() && !spec.gated; ++j) aligned = aligned && spec.parts[j].n % kPanel == 0;
+    for (size_t j = 0; j + 1 < spec.parts.size() && !spec.gated; ++j)
+      aligned = aligned && spec.parts[j].n % kPanel == 0;
     if (!aligned) {
       items_.push_back({static_cast<int64_t>(i), -1, 0, 0});
       continue;
@@ -132,9 +143,11 @@ ParamBatch::ParamBatch(std::vector<ParamSpec> specs) : specs_(std::move(specs)) 
     for (size_t j = 0; j < spec.parts.size(); ++j) {
       const ParamPart& part = spec.parts[j];
       const int64_t row_bytes = part.k * static_cast<int64_t>(BytesOf(part.dtype));
-      const int64_t rows = part.transposed ? part.n : std::max(kPanel, kItemBytes / row_bytes / kPanel * kPanel);
+      const int64_t rows =
+          part.transposed ? part.n : std::max(kPanel, kItemBytes / row_bytes / kPanel * kPanel);
       for (int64_t b = 0; b < part.n; b += rows) {
-        items_.push_back({static_cast<int64_t>(i), static_cast<int64_t>(j), b, std::min(part.n, b + rows)});
+        items_.push_back(
+            {static_cast<int64_t>(i), static_cast<int64_t>(j), b, std::min(part.n, b + rows)});
       }
     }
   }
@@ -149,21 +162,25 @@ void ParamBatch::Load(int64_t index, const CpuKernels& kernels, std::vector<char
     return;
   }
   const auto& parts = specs_[static_cast<size_t>(item.param)].parts;
-  for (size_t j = 0; j < parts.size(); ++j) LoadPart(item.param, static_cast<int64_t>(j), 0, parts[j].n, kernels, staging);
+  for (size_t j = 0; j < parts.size(); ++j)
+    LoadPart(item.param, static_cast<int64_t>(j), 0, parts[j].n, kernels, staging);
 }
 
-void ParamBatch::LoadPart(int64_t param, int64_t part, int64_t begin, int64_t end, const CpuKernels& kernels, std::vector<char>& staging) {
+void ParamBatch::LoadPart(int64_t param, int64_t part, int64_t begin, int64_t end,
+                          const CpuKernels& kernels, std::vector<char>& staging) {
   const ParamSpec& spec = specs_[static_cast<size_t>(param)];
   int64_t first = begin;
   if (!spec.gated) {
     for (int64_t j = 0; j < part; ++j) first += spec.parts[static_cast<size_t>(j)].n;
   }
   const int gate = spec.gated ? 1 + static_cast<int>(part) : 0;
-  LoadRows(params_[static_cast<size_t>(param)], spec, spec.parts[static_cast<size_t>(part)], first, begin, end, gate, kernels, staging);
+  LoadRows(params_[static_cast<size_t>(param)], spec, spec.parts[static_cast<size_t>(part)], first,
+           begin, end, gate, kernels, staging);
 }
 
-void ParamBatch::LoadRows(const Param& param, const ParamSpec& spec, const ParamPart& part, int64_t first_column, int64_t begin,
-                          int64_t end, int gate, const CpuKernels& kernels, std::vector<char>& staging) {
+void ParamBatch::LoadRows(const Param& param, const ParamSpec& spec, const ParamPart& part,
+                          int64_t first_column, int64_t begin, int64_t end, int gate,
+                          const CpuKernels& kernels, std::vector<char>& staging) {
   const int64_t size = static_cast<int64_t>(BytesOf(part.dtype));
   const int64_t bytes = (end - begin) * part.k * size;
   const int64_t at = part.transposed ? 0 : begin * part.k * size;
@@ -175,11 +192,19 @@ void ParamBatch::LoadRows(const Param& param, const ParamSpec& spec, const Param
     source = staging.data();
   }
   if (param.layout == ParamLayout::kPanels) {
-    const PackArgs args{source, param.data, end - begin, part.k, first_column, ToWeightType(part.dtype), ToWeightType(spec.dtype),
-                        part.transposed ? 1 : 0, gate};
+    const PackArgs args{source,
+                        param.data,
+                        end - begin,
+                        part.k,
+                        first_column,
+                        ToWeightType(part.dtype),
+                        ToWeightType(spec.dtype),
+                        part.transposed ? 1 : 0,
+                        gate};
     const size_t scratch = kernels.pack.scratch ? kernels.pack.scratch(args) : 0;
     std::vector<char> room(scratch + kAlign);
-    char* aligned = room.data() + (kAlign - reinterpret_cast<uintptr_t>(room.data()) % kAlign) % kAlign;
+    char* aligned =
+        room.data() + (kAlign - reinterpret_cast<uintptr_t>(room.data()) % kAlign) % kAlign;
     kernels.pack.run(args, 0, kernels.pack.tiles(args), aligned);
     return;
   }

@@ -15,12 +15,12 @@ size_t BytesOf(DType dtype);
 
 // One tensor that goes into a parameter: rows of a matrix [n, k], or a vector (k = 1).
 struct ParamPart {
-  std::string file;           // empty: `data`, or zeros where that is empty too
+  std::string file;  // empty: `data`, or zeros where that is empty too
   std::vector<uint8_t> data;
-  int64_t offset = 0;         // of the first byte in the file
+  int64_t offset = 0;  // of the first byte in the file
   DType dtype = DType::kF32;
   int64_t n = 0, k = 0;
-  bool transposed = false;    // stored as [k, n]
+  bool transposed = false;  // stored as [k, n]
 };
 
 enum class ParamLayout { kPanels, kVector };
@@ -37,8 +37,8 @@ struct Param {
   ParamLayout layout;
   DType dtype;
   bool gated;
-  int64_t n;     // columns of the result that the parameter serves (of one part, if gated)
-  int64_t k;     // 1 for vectors
+  int64_t n;             // columns of the result that the parameter serves (of one part, if gated)
+  int64_t k;             // 1 for vectors
   int64_t panels_k = 0;  // numbers of a panel column in memory
   char* data = nullptr;
   size_t bytes = 0;
@@ -64,9 +64,11 @@ class ParamBatch {
   struct Item {
     int64_t param, part, begin, end;
   };
-  void LoadRows(const Param& param, const ParamSpec& spec, const ParamPart& part, int64_t first_column, int64_t begin, int64_t end,
-                int gate, const CpuKernels& kernels, std::vector<char>& staging);
-  void LoadPart(int64_t param, int64_t part, int64_t begin, int64_t end, const CpuKernels& kernels, std::vector<char>& staging);
+  void LoadRows(const Param& param, const ParamSpec& spec, const ParamPart& part,
+                int64_t first_column, int64_t begin, int64_t end, int gate,
+                const CpuKernels& kernels, std::vector<char>& staging);
+  void LoadPart(int64_t param, int64_t part, int64_t begin, int64_t end, const CpuKernels& kernels,
+                std::vector<char>& staging);
 
   std::vector<ParamSpec> specs_;
   std::vector<Param> params_;

@@ -10,7 +10,9 @@ namespace {
 
 constexpr int64_t kMaxElements = int64_t{1} << 46;
 
-[[noreturn]] void Fail(const std::string& message) { throw EngineError(ErrorCode::kInternal, "plan: " + message); }
+[[noreturn]] void Fail(const std::string& message) {
+  throw EngineError(ErrorCode::kInternal, "plan: " + message);
+}
 
 int64_t CapacityOf(const PlanSpec& spec, const Dim& d) {
   return d.slot < 0 ? d.size : spec.capacities[static_cast<size_t>(d.slot)];
@@ -29,7 +31,9 @@ int64_t CapacityOf(const PlanSpec& spec, const std::vector<Dim>& dims) {
 
 }  // namespace
 
-int64_t RunContext::Size(int32_t value, size_t axis) const { return Size(plan->spec().values[static_cast<size_t>(value)].dims[axis]); }
+int64_t RunContext::Size(int32_t value, size_t axis) const {
+  return Size(plan->spec().values[static_cast<size_t>(value)].dims[axis]);
+}
 
 int64_t RunContext::Count(int32_t value) const {
   int64_t n = 1;
@@ -49,11 +53,16 @@ char* RunContext::Address(int32_t value) const {
   const PlanValue& v = plan->spec().values[static_cast<size_t>(value)];
   const size_t at = static_cast<size_t>(v.at);
   switch (v.source) {
-    case Source::kArena: return arena + v.at;
-    case Source::kInput: return inputs.empty() ? nullptr : inputs[at];
-    case Source::kOutput: return outputs.empty() ? nullptr : outputs[at];
-    case Source::kParam: return plan->spec().params[at]->data;
-    case Source::kState: return plan->spec().states[at].data;
+    case Source::kArena:
+      return arena + v.at;
+    case Source::kInput:
+      return inputs.empty() ? nullptr : inputs[at];
+    case Source::kOutput:
+      return outputs.empty() ? nullptr : outputs[at];
+    case Source::kParam:
+      return plan->spec().params[at]->data;
+    case Source::kState:
+      return plan->spec().states[at].data;
   }
   return nullptr;
 }
@@ -93,11 +102,16 @@ void Plan::CheckValue(const PlanValue& value) const {
   const int64_t element = static_cast<int64_t>(BytesOf(value.dtype));
   switch (value.source) {
     case Source::kArena:
-      if (value.at < 0 || value.at % 64 != 0 || value.at + CapacityOf(spec_, value.dims) * element > spec_.arena_bytes)
+      if (value.at < 0 || value.at % 64 != 0 ||
+          value.at + CapacityOf(spec_, value.dims) * element > spec_.arena_bytes)
         Fail("a value outside the arena");
       break;
-    case Source::kInput: index(static_cast<size_t>(spec_.inputs)); break;
-    case Source::kOutput: index(static_cast<size_t>(spec_.outputs)); break;
+    case Source::kInput:
+      index(static_cast<size_t>(spec_.inputs));
+      break;
+    case Source::kOutput:
+      index(static_cast<size_t>(spec_.outputs));
+      break;
     case Source::kParam: {
       const Param& p = *spec_.params[index(spec_.params.size())];
       if (p.dtype != value.dtype) Fail("a parameter of another type");
@@ -105,18 +119,22 @@ void Plan::CheckValue(const PlanValue& value) const {
       break;
     }
     case Source::kState:
-      if (CapacityOf(spec_, value.dims) * element > static_cast<int64_t>(spec_.states[index(spec_.states.size())].bytes))
+      if (CapacityOf(spec_, value.dims) * element >
+          static_cast<int64_t>(spec_.states[index(spec_.states.size())].bytes))
         Fail("a state smaller than its value");
       break;
-    default: Fail("an unknown source");
+    default:
+      Fail("an unknown source");
   }
 }
 
 void Plan::CheckRun(const RunContext& context) const {
   for (size_t i = 0; i < spec_.capacities.size(); ++i) {
     if (context.slots[i] < 0 || context.slots[i] > spec_.capacities[i]) {
-      throw EngineError(ErrorCode::kInternal, "run: slot " + std::to_string(i) + " has size " + std::to_string(context.slots[i]) +
-                                                  ", above the plan's " + std::to_string(spec_.capacities[i]));
+      throw EngineError(ErrorCode::kInternal, "run: slot " + std::to_string(i) + " has size " +
+                                                  std::to_string(context.slots[i]) +
+                                                  ", above the plan's " +
+                                                  std::to_string(spec_.capacities[i]));
     }
   }
   for (const auto& check : input_checks_) check.second(context);
@@ -127,16 +145,19 @@ void StepLoader::Expect(bool ok, const std::string& what) const {
 }
 
 int32_t StepLoader::AnyIn(size_t i) const {
-  Expect(i < step_.inputs.size() && step_.inputs[i] >= 0 && step_.inputs[i] < static_cast<int32_t>(plan_.spec_.values.size()),
+  Expect(i < step_.inputs.size() && step_.inputs[i] >= 0 &&
+             step_.inputs[i] < static_cast<int32_t>(plan_.spec_.values.size()),
          "input " + std::to_string(i));
   return step_.inputs[i];
 }
 
 int32_t StepLoader::AnyOut(size_t i) const {
-  Expect(i < step_.outputs.size() && step_.outputs[i] >= 0 && step_.outputs[i] < static_cast<int32_t>(plan_.spec_.values.size()),
+  Expect(i < step_.outputs.size() && step_.outputs[i] >= 0 &&
+             step_.outputs[i] < static_cast<int32_t>(plan_.spec_.values.size()),
          "output " + std::to_string(i));
   const int32_t v = step_.outputs[i];
-  Expect(Value(v).source != Source::kInput && Value(v).source != Source::kParam, "an output that can be written");
+  Expect(Value(v).source != Source::kInput && Value(v).source != Source::kParam,
+         "an output that can be written");
   return v;
 }
 
@@ -163,7 +184,8 @@ double StepLoader::Attr(size_t i) const {
 
 int64_t StepLoader::Int(size_t i, int64_t low, int64_t high) const {
   const double a = Attr(i);
-  Expect(a >= static_cast<double>(low) && a <= static_cast<double>(high), "attribute " + std::to_string(i) + " in its range");
+  Expect(a >= static_cast<double>(low) && a <= static_cast<double>(high),
+         "attribute " + std::to_string(i) + " in its range");
   return static_cast<int64_t>(a);
 }
 
@@ -188,10 +210,13 @@ const Param& StepLoader::ParamOf(int32_t v, ParamLayout layout) const {
 void StepLoader::ExpectSameRows(int32_t a, int32_t b) const {
   const auto& x = Value(a).dims;
   const auto& y = Value(b).dims;
-  Expect(!x.empty() && x.size() == y.size() && std::equal(x.begin(), x.end() - 1, y.begin()), "the same rows");
+  Expect(!x.empty() && x.size() == y.size() && std::equal(x.begin(), x.end() - 1, y.begin()),
+         "the same rows");
 }
 
-void StepLoader::ExpectSameShape(int32_t a, int32_t b) const { Expect(Value(a).dims == Value(b).dims, "the same shape"); }
+void StepLoader::ExpectSameShape(int32_t a, int32_t b) const {
+  Expect(Value(a).dims == Value(b).dims, "the same shape");
+}
 
 void StepLoader::CheckNumbers(const std::string& key, std::initializer_list<int32_t> values,
                               std::function<void(const RunContext&)> check) const {

@@ -73,7 +73,9 @@ class RunContext {
   int64_t Rows(int32_t value) const;
   char* Address(int32_t value) const;  // null for an absent value
   float* F32(int32_t value) const { return reinterpret_cast<float*>(Address(value)); }
-  const int32_t* I32(int32_t value) const { return reinterpret_cast<const int32_t*>(Address(value)); }
+  const int32_t* I32(int32_t value) const {
+    return reinterpret_cast<const int32_t*>(Address(value));
+  }
 
   // Runs a kernel's tiles on all threads.
   template <class Args>
@@ -87,7 +89,9 @@ class RunContext {
         kernel.tiles(args), threads,
         [](void* p, int64_t begin, int64_t end, int thread) {
           const Call& c = *static_cast<Call*>(p);
-          c.kernel->run(*c.args, begin, end, c.context->scratch + static_cast<size_t>(thread) * c.context->scratch_stride);
+          c.kernel->run(
+              *c.args, begin, end,
+              c.context->scratch + static_cast<size_t>(thread) * c.context->scratch_stride);
         },
         &call);
   }
@@ -153,7 +157,8 @@ class StepLoader {
   void ExpectSameShape(int32_t a, int32_t b) const;
   // A check of the numbers in `values`, which become addresses. Where they are fed: before each run, once a plan, whatever number
   // of steps asks for it. Where another step computes them: before this step.
-  void CheckNumbers(const std::string& key, std::initializer_list<int32_t> values, std::function<void(const RunContext&)> check) const;
+  void CheckNumbers(const std::string& key, std::initializer_list<int32_t> values,
+                    std::function<void(const RunContext&)> check) const;
   std::string Key(const char* what, std::initializer_list<int32_t> values) const;
   // The checks that run before this step.
   const std::vector<std::function<void(const RunContext&)>>& checks() const { return checks_; }

@@ -7,8 +7,8 @@
 #include <fstream>
 #include <set>
 #include <string>
-#include <thread>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "native/error.h"
@@ -24,8 +24,8 @@ namespace triga {
 namespace {
 
 constexpr uint32_t kClosed = 0xffffffffu;
-constexpr int kSpins = 4000;      // about 50 µs of pauses
-constexpr int kYields = 200;      // then the core goes to whoever wants it
+constexpr int kSpins = 4000;  // about 50 µs of pauses
+constexpr int kYields = 200;  // then the core goes to whoever wants it
 
 void Pause() {
 #if defined(__x86_64__) || defined(_M_X64)
@@ -146,7 +146,8 @@ void Pool::Lead() {
   while (true) {
     std::shared_ptr<Job> job;
     // The next token's job comes within microseconds: sleeping at once would cost more than the wait.
-    for (int spins = 0; spins < kSpins && waiting_.load(std::memory_order_acquire) == 0; ++spins) Pause();
+    for (int spins = 0; spins < kSpins && waiting_.load(std::memory_order_acquire) == 0; ++spins)
+      Pause();
     {
       std::unique_lock<std::mutex> lock(jobs_mutex_);
       jobs_ready_.wait(lock, [this] { return !jobs_.empty(); });
@@ -185,8 +186,10 @@ void Pool::ParallelFor(int64_t tiles, int threads, TileFn fn, void* context) {
   RunTiles(0);
   // Only tiles in progress hold this up: a thread that has not come yet finds nothing left.
   for (int spins = 0; finished_.load(std::memory_order_acquire) != count; ++spins) {
-    if (spins < kSpins) Pause();
-    else std::this_thread::yield();
+    if (spins < kSpins)
+      Pause();
+    else
+      std::this_thread::yield();
   }
 }
 
@@ -200,7 +203,9 @@ bool Pool::RunTiles(int thread) {
     if (thread >= step_threads_.load(std::memory_order_acquire)) return any;
     const TileFn fn = fn_.load(std::memory_order_acquire);
     void* const context = context_.load(std::memory_order_acquire);
-    if (!claim_.compare_exchange_weak(claim, claim + 1, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
+    if (!claim_.compare_exchange_weak(claim, claim + 1, std::memory_order_acq_rel,
+                                      std::memory_order_acquire))
+      continue;
     any = true;
     fn(context, tile, int64_t{tile} + 1, thread);
     finished_.fetch_add(1, std::memory_order_release);
@@ -222,7 +227,9 @@ void Pool::Work(int thread) {
       const uint64_t seen = claim_.load(std::memory_order_seq_cst);
       std::unique_lock<std::mutex> lock(sleep_mutex_);
       sleepers_.fetch_add(1, std::memory_order_seq_cst);
-      sleep_ready_.wait(lock, [this, seen] { return claim_.load(std::memory_order_seq_cst) >> 32 != seen >> 32; });
+      sleep_ready_.wait(lock, [this, seen] {
+        return claim_.load(std::memory_order_seq_cst) >> 32 != seen >> 32;
+      });
       sleepers_.fetch_sub(1, std::memory_order_seq_cst);
       idle = 0;
     }
@@ -230,7 +237,9 @@ void Pool::Work(int thread) {
 }
 
 void Pool::Wake() {
-  { std::lock_guard<std::mutex> lock(sleep_mutex_); }
+  {
+    std::lock_guard<std::mutex> lock(sleep_mutex_);
+  }
   sleep_ready_.notify_all();
 }
 

@@ -13,7 +13,8 @@ class SessionJob : public Job {
  public:
   SessionJob(std::shared_ptr<Session> session, std::unique_ptr<Completion> completion)
       : session_(std::move(session)), completion_(std::move(completion)) {
-    if (session_->busy_.exchange(true)) throw EngineError(ErrorCode::kInternal, "session: a job is under way already");
+    if (session_->busy_.exchange(true))
+      throw EngineError(ErrorCode::kInternal, "session: a job is under way already");
     session_->cancelled_.store(false, std::memory_order_relaxed);
     session_->end_burst_.store(false, std::memory_order_relaxed);
   }
@@ -25,7 +26,8 @@ class SessionJob : public Job {
 
   bool Step() final {
     try {
-      if (session_->cancelled_.load(std::memory_order_relaxed)) throw EngineError(ErrorCode::kAborted, "The operation was aborted");
+      if (session_->cancelled_.load(std::memory_order_relaxed))
+        throw EngineError(ErrorCode::kAborted, "The operation was aborted");
       return Advance();
     } catch (const EngineError& e) {
       code_ = CodeName(e.code());
@@ -62,8 +64,11 @@ class SessionJob : public Job {
 
 class LoadJob final : public SessionJob {
  public:
-  LoadJob(std::shared_ptr<Session> session, std::unique_ptr<ParamBatch> batch, std::unique_ptr<Completion> completion)
-      : SessionJob(std::move(session), std::move(completion)), batch_(std::move(batch)), staging_(static_cast<size_t>(session_->threads_)) {}
+  LoadJob(std::shared_ptr<Session> session, std::unique_ptr<ParamBatch> batch,
+          std::unique_ptr<Completion> completion)
+      : SessionJob(std::move(session), std::move(completion)),
+        batch_(std::move(batch)),
+        staging_(static_cast<size_t>(session_->threads_)) {}
 
  private:
   // A step loads a few items a thread, so that other models' steps come in between.
@@ -79,11 +84,13 @@ class LoadJob final : public SessionJob {
     LoadJob& job = *static_cast<LoadJob*>(context);
     for (int64_t i = begin; i < end; ++i) {
       try {
-        job.batch_->Load(job.next_ + i, job.session_->kernels_, job.staging_[static_cast<size_t>(thread)]);
+        job.batch_->Load(job.next_ + i, job.session_->kernels_,
+                         job.staging_[static_cast<size_t>(thread)]);
       } catch (const EngineError& e) {
         job.Fail(e);
       } catch (const std::exception&) {
-        job.Fail(EngineError(ErrorCode::kOutOfMemory, "the system has no more memory to give while weights are read"));
+        job.Fail(EngineError(ErrorCode::kOutOfMemory,
+                             "the system has no more memory to give while weights are read"));
       }
     }
   }
@@ -108,7 +115,8 @@ class LoadJob final : public SessionJob {
 
 class RunJob final : public SessionJob {
  public:
-  RunJob(std::shared_ptr<Session> session, RunRequest request, std::unique_ptr<Completion> completion)
+  RunJob(std::shared_ptr<Session> session, RunRequest request,
+         std::unique_ptr<Completion> completion)
       : SessionJob(std::move(session), std::move(completion)), request_(std::move(request)) {
     context_.plan = request_.plan;
     context_.kernels = &session_->kernels_;
@@ -134,30 +142,43 @@ class RunJob final : public SessionJob {
   bool Continue() {
     const Burst& burst = request_.burst;
     if (done_ >= burst.steps || session_->end_burst_.load(std::memory_order_relaxed)) return false;
-    const int32_t* ids = reinterpret_cast<const int32_t*>(context_.outputs[static_cast<size_t>(burst.ids)]);
+    const int32_t* ids =
+        reinterpret_cast<const int32_t*>(context_.outputs[static_cast<size_t>(burst.ids)]);
     const size_t rows = request_.inputs[static_cast<size_t>(burst.tokens)].size() / sizeof(int32_t);
     for (size_t r = 0; r < rows; ++r) {
-      if (ids[r] < 0 || std::find(burst.stops.begin(), burst.stops.end(), ids[r]) != burst.stops.end()) return false;
+      if (ids[r] < 0 ||
+          std::find(burst.stops.begin(), burst.stops.end(), ids[r]) != burst.stops.end())
+        return false;
       Ints(burst.tokens)[r] = ids[r];
     }
     for (const Burst::Counter& c : burst.counters) {
-      const int64_t count = static_cast<int64_t>(request_.inputs[static_cast<size_t>(c.input)].size() / sizeof(int32_t));
+      const int64_t count = static_cast<int64_t>(
+          request_.inputs[static_cast<size_t>(c.input)].size() / sizeof(int32_t));
       for (int64_t i = c.first; i < count; i += c.stride) ++Ints(c.input)[i];
     }
-    const size_t width = rows ? request_.inputs[static_cast<size_t>(burst.tables)].size() / sizeof(int32_t) / rows : 0;
+    const size_t width =
+        rows ? request_.inputs[static_cast<size_t>(burst.tables)].size() / sizeof(int32_t) / rows
+             : 0;
     for (size_t r = 0; r < rows; ++r) {
-      const size_t position = static_cast<size_t>(Ints(burst.positions)[r]), block = position / kBlock;
-      if (block >= width) throw EngineError(ErrorCode::kInternal, "burst: a row has outgrown its blocks");
-      Ints(burst.slots)[r] = Ints(burst.tables)[r * width + block] * static_cast<int32_t>(kBlock) + static_cast<int32_t>(position % kBlock);
+      const size_t position = static_cast<size_t>(Ints(burst.positions)[r]),
+                   block = position / kBlock;
+      if (block >= width)
+        throw EngineError(ErrorCode::kInternal, "burst: a row has outgrown its blocks");
+      Ints(burst.slots)[r] = Ints(burst.tables)[r * width + block] * static_cast<int32_t>(kBlock) +
+                             static_cast<int32_t>(position % kBlock);
     }
     for (size_t i = 0; i < context_.outputs.size(); ++i) context_.outputs[i] += OutputBytes(i);
     request_.plan->CheckRun(context_);
     return true;
   }
 
-  int32_t* Ints(int32_t input) { return reinterpret_cast<int32_t*>(request_.inputs[static_cast<size_t>(input)].data()); }
+  int32_t* Ints(int32_t input) {
+    return reinterpret_cast<int32_t*>(request_.inputs[static_cast<size_t>(input)].data());
+  }
   // Bytes of an output for one run.
-  size_t OutputBytes(size_t output) const { return request_.outputs[output].second / static_cast<size_t>(request_.burst.steps); }
+  size_t OutputBytes(size_t output) const {
+    return request_.outputs[output].second / static_cast<size_t>(request_.burst.steps);
+  }
 
   void Begin() {
     const Plan& plan = *request_.plan;
@@ -177,8 +198,12 @@ class RunJob final : public SessionJob {
   // Inputs and outputs are as long as the values that lie in them.
   void CheckMemory() const {
     const PlanSpec& spec = request_.plan->spec();
-    const auto bad = [] { throw EngineError(ErrorCode::kInternal, "run: an input, output or slot does not fit the plan"); };
-    if (request_.slots.size() != spec.capacities.size() || context_.inputs.size() != static_cast<size_t>(spec.inputs) ||
+    const auto bad = [] {
+      throw EngineError(ErrorCode::kInternal,
+                        "run: an input, output or slot does not fit the plan");
+    };
+    if (request_.slots.size() != spec.capacities.size() ||
+        context_.inputs.size() != static_cast<size_t>(spec.inputs) ||
         context_.outputs.size() != static_cast<size_t>(spec.outputs)) {
       bad();
     }
@@ -188,7 +213,8 @@ class RunJob final : public SessionJob {
       int64_t bytes = static_cast<int64_t>(BytesOf(v.dtype));
       for (const Dim& d : v.dims) {
         const int64_t size = context_.Size(d);
-        if (size < 0 || size > int64_t{1} << 31 || (size != 0 && bytes > (int64_t{1} << 46) / size)) bad();
+        if (size < 0 || size > int64_t{1} << 31 || (size != 0 && bytes > (int64_t{1} << 46) / size))
+          bad();
         bytes *= size;
       }
       const size_t at = static_cast<size_t>(v.at);
@@ -201,7 +227,9 @@ class RunJob final : public SessionJob {
   void CheckBurst() const {
     const Burst& b = request_.burst;
     if (b.steps == 1) return;
-    const auto bad = [] { throw EngineError(ErrorCode::kInternal, "burst: its inputs and outputs do not fit together"); };
+    const auto bad = [] {
+      throw EngineError(ErrorCode::kInternal, "burst: its inputs and outputs do not fit together");
+    };
     const auto input = [&](int32_t i) -> size_t {
       if (i < 0 || static_cast<size_t>(i) >= request_.inputs.size()) bad();
       return request_.inputs[static_cast<size_t>(i)].size() / sizeof(int32_t);
@@ -209,7 +237,9 @@ class RunJob final : public SessionJob {
     const size_t rows = input(b.tokens);
     if (b.steps < 1 || b.ids < 0 || static_cast<size_t>(b.ids) >= request_.outputs.size()) bad();
     if (OutputBytes(static_cast<size_t>(b.ids)) != rows * sizeof(int32_t)) bad();
-    if (input(b.positions) != rows || input(b.slots) != rows || (rows && input(b.tables) % rows != 0)) bad();
+    if (input(b.positions) != rows || input(b.slots) != rows ||
+        (rows && input(b.tables) % rows != 0))
+      bad();
     for (const Burst::Counter& c : b.counters) {
       input(c.input);
       if (c.first < 0 || c.stride < 1) bad();
@@ -222,8 +252,10 @@ class RunJob final : public SessionJob {
   int64_t done_ = 0;  // runs of the burst
 };
 
-void Session::Load(const std::shared_ptr<Session>& self, std::unique_ptr<ParamBatch> batch, std::unique_ptr<Completion> completion) {
-  Pool::Get().Submit(std::make_shared<LoadJob>(self, std::move(batch), std::move(completion)), self->threads_);
+void Session::Load(const std::shared_ptr<Session>& self, std::unique_ptr<ParamBatch> batch,
+                   std::unique_ptr<Completion> completion) {
+  Pool::Get().Submit(std::make_shared<LoadJob>(self, std::move(batch), std::move(completion)),
+                     self->threads_);
 }
 
 size_t Session::AddState(size_t bytes) {
@@ -231,13 +263,16 @@ size_t Session::AddState(size_t bytes) {
   return states_.size() - 1;
 }
 
-size_t Session::AddPlan(PlanSpec spec, const std::vector<size_t>& params, const std::vector<size_t>& states) {
+size_t Session::AddPlan(PlanSpec spec, const std::vector<size_t>& params,
+                        const std::vector<size_t>& states) {
   for (const size_t i : params) {
-    if (i >= params_.size()) throw EngineError(ErrorCode::kInternal, "plan: a parameter that is not loaded");
+    if (i >= params_.size())
+      throw EngineError(ErrorCode::kInternal, "plan: a parameter that is not loaded");
     spec.params.push_back(params_[i]);
   }
   for (const size_t i : states) {
-    if (i >= states_.size()) throw EngineError(ErrorCode::kInternal, "plan: a state that does not exist");
+    if (i >= states_.size())
+      throw EngineError(ErrorCode::kInternal, "plan: a state that does not exist");
     spec.states.push_back({states_[i].data(), states_[i].bytes()});
   }
   plans_.push_back(std::make_unique<Plan>(std::move(spec), kernels_));
@@ -249,8 +284,10 @@ const Plan& Session::plan(size_t index) const {
   return *plans_[index];
 }
 
-void Session::Run(const std::shared_ptr<Session>& self, RunRequest request, std::unique_ptr<Completion> completion) {
-  Pool::Get().Submit(std::make_shared<RunJob>(self, std::move(request), std::move(completion)), self->threads_);
+void Session::Run(const std::shared_ptr<Session>& self, RunRequest request,
+                  std::unique_ptr<Completion> completion) {
+  Pool::Get().Submit(std::make_shared<RunJob>(self, std::move(request), std::move(completion)),
+                     self->threads_);
 }
 
 void Session::Dispose() {

@@ -25,8 +25,9 @@ class Completion {
 struct RunRequest {
   const Plan* plan;
   std::vector<int64_t> slots;
-  std::vector<std::vector<char>> inputs;              // copies
-  std::vector<std::pair<char*, size_t>> outputs;      // one after the other for each run of the burst; the caller keeps them alive
+  std::vector<std::vector<char>> inputs;  // copies
+  std::vector<std::pair<char*, size_t>>
+      outputs;  // one after the other for each run of the burst; the caller keeps them alive
   Burst burst;
 };
 
@@ -37,14 +38,17 @@ class Session {
   const CpuKernels& kernels() const { return kernels_; }
 
   // Loads parameters; they get the next indices, in the batch's order.
-  static void Load(const std::shared_ptr<Session>& self, std::unique_ptr<ParamBatch> batch, std::unique_ptr<Completion> completion);
+  static void Load(const std::shared_ptr<Session>& self, std::unique_ptr<ParamBatch> batch,
+                   std::unique_ptr<Completion> completion);
   // Adds zeroed state memory and returns its index.
   size_t AddState(size_t bytes);
   // Checks a plan; its parameters and states are given by their indices in this session.
-  size_t AddPlan(PlanSpec spec, const std::vector<size_t>& params, const std::vector<size_t>& states);
+  size_t AddPlan(PlanSpec spec, const std::vector<size_t>& params,
+                 const std::vector<size_t>& states);
   // Throws EngineError if there is none of that index.
   const Plan& plan(size_t index) const;
-  static void Run(const std::shared_ptr<Session>& self, RunRequest request, std::unique_ptr<Completion> completion);
+  static void Run(const std::shared_ptr<Session>& self, RunRequest request,
+                  std::unique_ptr<Completion> completion);
 
   // Cancels the job under way, if any, at its next step.
   void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }

@@ -24,17 +24,20 @@ Caches LoadCaches(const StepLoader& l, int32_t k, int32_t v) {
 }
 
 void CheckSlots(const StepLoader& l, int32_t slots, int64_t blocks) {
-  l.CheckNumbers(l.Key("slots", {slots, static_cast<int32_t>(blocks)}), {slots}, [=](const RunContext& c) {
-    for (int64_t i = 0; i < c.Count(slots); ++i) {
-      if (c.I32(slots)[i] >= blocks * kBlock) Fail("kv_write: a slot outside the cache");
-    }
-  });
+  l.CheckNumbers(l.Key("slots", {slots, static_cast<int32_t>(blocks)}), {slots},
+                 [=](const RunContext& c) {
+                   for (int64_t i = 0; i < c.Count(slots); ++i) {
+                     if (c.I32(slots)[i] >= blocks * kBlock)
+                       Fail("kv_write: a slot outside the cache");
+                   }
+                 });
 }
 
 // Sequence boundaries ascend from 0 to the rows.
 void CheckStarts(const RunContext& c, int32_t starts, int64_t rows) {
   const int64_t n = c.Count(starts);
-  if (n < 1 || c.I32(starts)[0] != 0 || c.I32(starts)[n - 1] != rows) Fail("attention: starts that do not span the rows");
+  if (n < 1 || c.I32(starts)[0] != 0 || c.I32(starts)[n - 1] != rows)
+    Fail("attention: starts that do not span the rows");
   for (int64_t i = 1; i < n; ++i) {
     if (c.I32(starts)[i] < c.I32(starts)[i - 1]) Fail("attention: starts that descend");
   }
@@ -48,7 +51,8 @@ int64_t ValueAt(const Caches& s, int64_t slot, int64_t h, int64_t d) {
   return ((slot / kBlock * s.kv_heads + h) * kBlock + slot % kBlock) * s.head_dim + d;
 }
 
-void WriteRow(const Caches& s, const float* k, const float* v, int64_t slot, float* k_cache, float* v_cache) {
+void WriteRow(const Caches& s, const float* k, const float* v, int64_t slot, float* k_cache,
+              float* v_cache) {
   for (int64_t h = 0; h < s.kv_heads; ++h) {
     for (int64_t d = 0; d < s.head_dim; ++d) {
       k_cache[KeyAt(s, slot, h, d)] = k[h * s.head_dim + d];
@@ -82,13 +86,23 @@ struct AttentionShape {
 };
 
 AttentionShape LoadShape(const StepLoader& l, int32_t slopes, int64_t kv_heads, int64_t head_dim) {
-  AttentionShape s{l.In(0, DType::kF32), l.Out(0, DType::kF32), slopes, 0, kv_heads, head_dim, l.Int(2, 0, int64_t{1} << 40),
-                   static_cast<int32_t>(l.Int(1, 0, 1)), static_cast<float>(l.Attr(0)), static_cast<float>(l.Attr(3))};
+  AttentionShape s{l.In(0, DType::kF32),
+                   l.Out(0, DType::kF32),
+                   slopes,
+                   0,
+                   kv_heads,
+                   head_dim,
+                   l.Int(2, 0, int64_t{1} << 40),
+                   static_cast<int32_t>(l.Int(1, 0, 1)),
+                   static_cast<float>(l.Attr(0)),
+                   static_cast<float>(l.Attr(3))};
   l.ExpectSameShape(s.q, s.y);
   l.Expect(l.Rank(s.q) == 3 && l.Fixed(s.q, 2) == head_dim, "q of [T, H, D]");
   s.heads = l.Fixed(s.q, 1);
-  l.Expect(kv_heads > 0 && s.heads % kv_heads == 0 && head_dim > 0, "heads that are a multiple of the key heads");
-  if (slopes >= 0) l.Expect(l.Rank(slopes) == 1 && l.Fixed(slopes, 0) == s.heads, "a slope for each head");
+  l.Expect(kv_heads > 0 && s.heads % kv_heads == 0 && head_dim > 0,
+           "heads that are a multiple of the key heads");
+  if (slopes >= 0)
+    l.Expect(l.Rank(slopes) == 1 && l.Fixed(slopes, 0) == s.heads, "a slope for each head");
   return s;
 }
 
@@ -96,17 +110,20 @@ AttentionShape LoadShape(const StepLoader& l, int32_t slopes, int64_t kv_heads, 
 
 // Inputs positions, inv_freq, set?; attribute scale.
 Step LoadRopeTable(const StepLoader& l) {
-  const int32_t positions = l.In(0, DType::kI32), freq = l.In(1, DType::kF32), set = l.Optional(2, DType::kI32);
+  const int32_t positions = l.In(0, DType::kI32), freq = l.In(1, DType::kF32),
+                set = l.Optional(2, DType::kI32);
   const int32_t cos = l.Out(0, DType::kF32), sin = l.Out(1, DType::kF32);
   l.ExpectSameShape(cos, sin);
-  l.Expect(l.Rank(cos) == 2 && l.Rank(freq) == 2 && l.DimOf(cos, 0) == l.DimOf(positions, 0), "a row for each position");
+  l.Expect(l.Rank(cos) == 2 && l.Rank(freq) == 2 && l.DimOf(cos, 0) == l.DimOf(positions, 0),
+           "a row for each position");
   const int64_t half = l.Fixed(cos, 1);
   l.Expect(l.Fixed(freq, 1) == half, "a frequency for each column");
   if (set >= 0) {
     l.ExpectSameShape(set, positions);
     l.CheckNumbers(l.Key("sets", {set, freq}), {set}, [=](const RunContext& c) {
       for (int64_t i = 0; i < c.Count(set); ++i) {
-        if (c.I32(set)[i] < 0 || c.I32(set)[i] >= c.Size(freq, 0)) Fail("rope_table: a set out of range");
+        if (c.I32(set)[i] < 0 || c.I32(set)[i] >= c.Size(freq, 0))
+          Fail("rope_table: a set out of range");
       }
     });
   }
@@ -115,22 +132,26 @@ Step LoadRopeTable(const StepLoader& l) {
   return {"",
           [=](const RunContext& c) {
             const int32_t* sets = set < 0 ? nullptr : c.I32(set);
-            c.Run(kernel, RopeTableArgs{c.I32(positions), sets, c.F32(freq), c.F32(cos), c.F32(sin), c.Count(positions), half, scale});
+            c.Run(kernel, RopeTableArgs{c.I32(positions), sets, c.F32(freq), c.F32(cos), c.F32(sin),
+                                        c.Count(positions), half, scale});
           },
           nullptr};
 }
 
 // Inputs qkv, k_cache, v_cache, slots, cos?, sin?, q_norm?, k_norm?; attributes heads, interleaved, eps.
 Step LoadRopeKvWrite(const StepLoader& l) {
-  const int32_t qkv = l.In(0, DType::kF32), slots = l.In(3, DType::kI32), cos = l.Optional(4, DType::kF32),
-                sin = l.Optional(5, DType::kF32), q_norm = l.Optional(6, DType::kF32), k_norm = l.Optional(7, DType::kF32);
+  const int32_t qkv = l.In(0, DType::kF32), slots = l.In(3, DType::kI32),
+                cos = l.Optional(4, DType::kF32), sin = l.Optional(5, DType::kF32),
+                q_norm = l.Optional(6, DType::kF32), k_norm = l.Optional(7, DType::kF32);
   const Caches s = LoadCaches(l, l.In(1, DType::kF32), l.In(2, DType::kF32));
   const int32_t q = l.Out(0, DType::kF32);
   const int64_t heads = l.Int(0, 1, 1 << 20), width = (heads + 2 * s.kv_heads) * s.head_dim;
   const int32_t interleaved = static_cast<int32_t>(l.Int(1, 0, 1));
   const float eps = static_cast<float>(l.Attr(2));
   l.Expect(l.Rank(qkv) == 2 && l.Fixed(qkv, 1) == width, "rows of q, k and v");
-  l.Expect(l.Rank(q) == 3 && l.DimOf(q, 0) == l.DimOf(qkv, 0) && l.Fixed(q, 1) == heads && l.Fixed(q, 2) == s.head_dim, "q of [T, H, D]");
+  l.Expect(l.Rank(q) == 3 && l.DimOf(q, 0) == l.DimOf(qkv, 0) && l.Fixed(q, 1) == heads &&
+               l.Fixed(q, 2) == s.head_dim,
+           "q of [T, H, D]");
   l.Expect(l.Rank(slots) == 1 && l.DimOf(slots, 0) == l.DimOf(qkv, 0), "a slot for each row");
   l.Expect((cos >= 0) == (sin >= 0), "cos and sin together");
   int64_t half = 0;
@@ -141,15 +162,20 @@ Step LoadRopeKvWrite(const StepLoader& l) {
     l.Expect(2 * half <= s.head_dim, "angles no wider than a head");
   }
   for (const int32_t norm : {q_norm, k_norm}) {
-    if (norm >= 0) l.Expect(l.ParamOf(norm, ParamLayout::kVector).n == s.head_dim, "a weight for each number of a head");
+    if (norm >= 0)
+      l.Expect(l.ParamOf(norm, ParamLayout::kVector).n == s.head_dim,
+               "a weight for each number of a head");
   }
   CheckSlots(l, slots, s.blocks);
   const Kernel<RopeKvWriteArgs> kernel = l.kernels.rope_kv_write;
   const auto args = [=](const RunContext& c) {
-    return RopeKvWriteArgs{c.F32(qkv), c.F32(cos), c.F32(sin), c.F32(q_norm), c.F32(k_norm), c.F32(q), c.F32(s.k), c.F32(s.v),
-                           c.I32(slots), c.Size(qkv, 0), width, heads, s.kv_heads, s.head_dim, half, interleaved, eps};
+    return RopeKvWriteArgs{c.F32(qkv),  c.F32(cos), c.F32(sin), c.F32(q_norm), c.F32(k_norm),
+                           c.F32(q),    c.F32(s.k), c.F32(s.v), c.I32(slots),  c.Size(qkv, 0),
+                           width,       heads,      s.kv_heads, s.head_dim,    half,
+                           interleaved, eps};
   };
-  return {"", [=](const RunContext& c) { c.Run(kernel, args(c)); }, [=](const RunContext& c) { return ScratchOf(kernel, args(c)); }};
+  return {"", [=](const RunContext& c) { c.Run(kernel, args(c)); },
+          [=](const RunContext& c) { return ScratchOf(kernel, args(c)); }};
 }
 
 // Inputs k, v, k_cache, v_cache, slots. What fusion left over: not on the way of any model family.
@@ -157,7 +183,8 @@ Step LoadKvWrite(const StepLoader& l) {
   const int32_t k = l.In(0, DType::kF32), v = l.In(1, DType::kF32), slots = l.In(4, DType::kI32);
   const Caches s = LoadCaches(l, l.In(2, DType::kF32), l.In(3, DType::kF32));
   l.ExpectSameShape(k, v);
-  l.Expect(l.Rank(k) == 3 && l.Fixed(k, 1) == s.kv_heads && l.Fixed(k, 2) == s.head_dim, "k of [T, Hkv, D]");
+  l.Expect(l.Rank(k) == 3 && l.Fixed(k, 1) == s.kv_heads && l.Fixed(k, 2) == s.head_dim,
+           "k of [T, Hkv, D]");
   l.Expect(l.Rank(slots) == 1 && l.DimOf(slots, 0) == l.DimOf(k, 0), "a slot for each row");
   CheckSlots(l, slots, s.blocks);
   return {"",
@@ -165,7 +192,9 @@ Step LoadKvWrite(const StepLoader& l) {
             const int64_t width = s.kv_heads * s.head_dim;
             for (int64_t t = 0; t < c.Size(k, 0); ++t) {
               const int32_t slot = c.I32(slots)[t];
-              if (slot >= 0) WriteRow(s, c.F32(k) + t * width, c.F32(v) + t * width, slot, c.F32(s.k), c.F32(s.v));
+              if (slot >= 0)
+                WriteRow(s, c.F32(k) + t * width, c.F32(v) + t * width, slot, c.F32(s.k),
+                         c.F32(s.v));
             }
           },
           nullptr};
@@ -176,19 +205,22 @@ Step LoadKvCopy(const StepLoader& l) {
   const Caches s = LoadCaches(l, l.In(0, DType::kF32), l.In(1, DType::kF32));
   const int32_t from = l.In(2, DType::kI32), to = l.In(3, DType::kI32);
   l.ExpectSameShape(from, to);
-  l.CheckNumbers(l.Key("blocks", {from, to, static_cast<int32_t>(s.blocks)}), {from, to}, [=](const RunContext& c) {
-    for (int64_t i = 0; i < c.Count(from); ++i) {
-      for (const int32_t block : {c.I32(from)[i], c.I32(to)[i]}) {
-        if (block < 0 || block >= s.blocks) Fail("kv_copy: a block outside the cache");
-      }
-    }
-  });
+  l.CheckNumbers(l.Key("blocks", {from, to, static_cast<int32_t>(s.blocks)}), {from, to},
+                 [=](const RunContext& c) {
+                   for (int64_t i = 0; i < c.Count(from); ++i) {
+                     for (const int32_t block : {c.I32(from)[i], c.I32(to)[i]}) {
+                       if (block < 0 || block >= s.blocks)
+                         Fail("kv_copy: a block outside the cache");
+                     }
+                   }
+                 });
   return {"",
           [=](const RunContext& c) {
             const size_t block = static_cast<size_t>(kBlock * s.kv_heads * s.head_dim);
             for (int64_t i = 0; i < c.Count(from); ++i) {
               for (float* cache : {c.F32(s.k), c.F32(s.v)}) {
-                std::memmove(cache + static_cast<size_t>(c.I32(to)[i]) * block, cache + static_cast<size_t>(c.I32(from)[i]) * block,
+                std::memmove(cache + static_cast<size_t>(c.I32(to)[i]) * block,
+                             cache + static_cast<size_t>(c.I32(from)[i]) * block,
                              block * sizeof(float));
               }
             }
@@ -199,23 +231,31 @@ Step LoadKvCopy(const StepLoader& l) {
 // Inputs q, k_cache, v_cache, q_starts, context_lens, block_tables, slopes?; attributes scale, causal, window, softcap.
 Step LoadPagedAttention(const StepLoader& l) {
   const Caches s = LoadCaches(l, l.In(1, DType::kF32), l.In(2, DType::kF32));
-  const int32_t starts = l.In(3, DType::kI32), lens = l.In(4, DType::kI32), tables = l.In(5, DType::kI32);
+  const int32_t starts = l.In(3, DType::kI32), lens = l.In(4, DType::kI32),
+                tables = l.In(5, DType::kI32);
   const AttentionShape shape = LoadShape(l, l.Optional(6, DType::kF32), s.kv_heads, s.head_dim);
-  l.Expect(l.Rank(tables) == 2 && l.Rank(lens) == 1 && l.DimOf(tables, 0) == l.DimOf(lens, 0), "a block table for each sequence");
+  l.Expect(l.Rank(tables) == 2 && l.Rank(lens) == 1 && l.DimOf(tables, 0) == l.DimOf(lens, 0),
+           "a block table for each sequence");
   const int32_t q = shape.q;
-  l.CheckNumbers(l.Key("paged", {q, starts, lens, tables, static_cast<int32_t>(s.blocks)}), {starts, lens, tables}, [=](const RunContext& c) {
-    CheckStarts(c, starts, c.Size(q, 0));
-    const int64_t batch = c.Count(lens), width = c.Size(tables, 1);
-    if (c.Count(starts) != batch + 1) Fail("paged_attention: starts that do not fit the sequences");
-    for (int64_t b = 0; b < batch; ++b) {
-      const int64_t keys = c.I32(lens)[b], rows = c.I32(starts)[b + 1] - c.I32(starts)[b], blocks = (keys + kBlock - 1) / kBlock;
-      if (keys < rows || blocks > width) Fail("paged_attention: a context length that does not fit");
-      for (int64_t i = 0; i < blocks; ++i) {
-        const int32_t block = c.I32(tables)[b * width + i];
-        if (block < 0 || block >= s.blocks) Fail("paged_attention: a block outside the cache");
-      }
-    }
-  });
+  l.CheckNumbers(l.Key("paged", {q, starts, lens, tables, static_cast<int32_t>(s.blocks)}),
+                 {starts, lens, tables}, [=](const RunContext& c) {
+                   CheckStarts(c, starts, c.Size(q, 0));
+                   const int64_t batch = c.Count(lens), width = c.Size(tables, 1);
+                   if (c.Count(starts) != batch + 1)
+                     Fail("paged_attention: starts that do not fit the sequences");
+                   for (int64_t b = 0; b < batch; ++b) {
+                     const int64_t keys = c.I32(lens)[b],
+                                   rows = c.I32(starts)[b + 1] - c.I32(starts)[b],
+                                   blocks = (keys + kBlock - 1) / kBlock;
+                     if (keys < rows || blocks > width)
+                       Fail("paged_attention: a context length that does not fit");
+                     for (int64_t i = 0; i < blocks; ++i) {
+                       const int32_t block = c.I32(tables)[b * width + i];
+                       if (block < 0 || block >= s.blocks)
+                         Fail("paged_attention: a block outside the cache");
+                     }
+                   }
+                 });
   const Kernel<AttentionArgs> kernel = l.kernels.attention;
   const auto args = [=](const RunContext& c) {
     AttentionArgs a = shape.Args(c);
@@ -228,27 +268,33 @@ Step LoadPagedAttention(const StepLoader& l) {
     a.max_blocks = c.Size(tables, 1);
     return a;
   };
-  return {"", [=](const RunContext& c) { c.Run(kernel, args(c)); }, [=](const RunContext& c) { return ScratchOf(kernel, args(c)); }};
+  return {"", [=](const RunContext& c) { c.Run(kernel, args(c)); },
+          [=](const RunContext& c) { return ScratchOf(kernel, args(c)); }};
 }
 
 // Inputs q, k, v, q_starts, k_starts, slopes?; attributes as above. Keys and values go into blocks first: the same kernel.
 Step LoadAttention(const StepLoader& l) {
-  const int32_t k = l.In(1, DType::kF32), v = l.In(2, DType::kF32), q_starts = l.In(3, DType::kI32), k_starts = l.In(4, DType::kI32);
+  const int32_t k = l.In(1, DType::kF32), v = l.In(2, DType::kF32), q_starts = l.In(3, DType::kI32),
+                k_starts = l.In(4, DType::kI32);
   l.ExpectSameShape(k, v);
   l.Expect(l.Rank(k) == 3, "k of [S, Hkv, D]");
-  const AttentionShape shape = LoadShape(l, l.Optional(5, DType::kF32), l.Fixed(k, 1), l.Fixed(k, 2));
+  const AttentionShape shape =
+      LoadShape(l, l.Optional(5, DType::kF32), l.Fixed(k, 1), l.Fixed(k, 2));
   const int32_t q = shape.q;
-  l.CheckNumbers(l.Key("packed", {q, k, q_starts, k_starts}), {q_starts, k_starts}, [=](const RunContext& c) {
-    CheckStarts(c, q_starts, c.Size(q, 0));
-    CheckStarts(c, k_starts, c.Size(k, 0));
-    if (c.Count(q_starts) != c.Count(k_starts)) Fail("attention: starts of different lengths");
-    if (!shape.causal) return;
-    for (int64_t b = 0; b + 1 < c.Count(q_starts); ++b) {
-      const int32_t* qs = c.I32(q_starts) + b;
-      const int32_t* ks = c.I32(k_starts) + b;
-      if (ks[1] - ks[0] < qs[1] - qs[0]) Fail("attention: fewer keys than queries in a causal sequence");
-    }
-  });
+  l.CheckNumbers(l.Key("packed", {q, k, q_starts, k_starts}), {q_starts, k_starts},
+                 [=](const RunContext& c) {
+                   CheckStarts(c, q_starts, c.Size(q, 0));
+                   CheckStarts(c, k_starts, c.Size(k, 0));
+                   if (c.Count(q_starts) != c.Count(k_starts))
+                     Fail("attention: starts of different lengths");
+                   if (!shape.causal) return;
+                   for (int64_t b = 0; b + 1 < c.Count(q_starts); ++b) {
+                     const int32_t* qs = c.I32(q_starts) + b;
+                     const int32_t* ks = c.I32(k_starts) + b;
+                     if (ks[1] - ks[0] < qs[1] - qs[0])
+                       Fail("attention: fewer keys than queries in a causal sequence");
+                   }
+                 });
   const Kernel<AttentionArgs> kernel = l.kernels.attention;
   return {"",
           [=](const RunContext& c) {
@@ -262,7 +308,8 @@ Step LoadAttention(const StepLoader& l) {
               longest = std::max(longest, own);
             }
             std::vector<int32_t> tables(static_cast<size_t>(batch * longest));
-            const Memory keys(static_cast<size_t>(blocks * kBlock * width) * sizeof(float)), values(keys.bytes());
+            const Memory keys(static_cast<size_t>(blocks * kBlock * width) * sizeof(float)),
+                values(keys.bytes());
             const Caches s{0, 0, blocks, shape.kv_heads, shape.head_dim};
             int32_t next = 0;
             for (int64_t b = 0; b < batch; ++b) {
@@ -270,7 +317,8 @@ Step LoadAttention(const StepLoader& l) {
               for (int64_t j = 0; j < lens[static_cast<size_t>(b)]; ++j) {
                 if (j % kBlock == 0) tables[static_cast<size_t>(b * longest + j / kBlock)] = next++;
                 const int64_t row = (c.I32(k_starts)[b] + j) * width;
-                WriteRow(s, c.F32(k) + row, c.F32(v) + row, first * kBlock + j, reinterpret_cast<float*>(keys.data()),
+                WriteRow(s, c.F32(k) + row, c.F32(v) + row, first * kBlock + j,
+                         reinterpret_cast<float*>(keys.data()),
                          reinterpret_cast<float*>(values.data()));
               }
             }

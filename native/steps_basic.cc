@@ -23,8 +23,11 @@ Step LoadNorm(const StepLoader& l, const Kernel<NormArgs>& kernel) {
   const float* weight = VectorOf(l, l.In(1, DType::kF32), cols);
   const float* bias = VectorOf(l, l.Optional(2, DType::kF32), cols);
   const float eps = static_cast<float>(l.Attr(0));
-  const auto args = [=](const RunContext& c) { return NormArgs{c.F32(x), weight, bias, c.F32(y), c.Rows(x), cols, cols, cols, eps}; };
-  return {"", [=](const RunContext& c) { c.Run(kernel, args(c)); }, [=](const RunContext& c) { return ScratchOf(kernel, args(c)); }};
+  const auto args = [=](const RunContext& c) {
+    return NormArgs{c.F32(x), weight, bias, c.F32(y), c.Rows(x), cols, cols, cols, eps};
+  };
+  return {"", [=](const RunContext& c) { c.Run(kernel, args(c)); },
+          [=](const RunContext& c) { return ScratchOf(kernel, args(c)); }};
 }
 
 // Elements before, along and after an axis.
@@ -34,7 +37,8 @@ struct Around {
 
 Around AroundAxis(const RunContext& c, int32_t v, size_t axis, size_t rank) {
   Around a;
-  for (size_t i = 0; i < rank; ++i) (i < axis ? a.outer : i == axis ? a.n : a.inner) *= c.Size(v, i);
+  for (size_t i = 0; i < rank; ++i)
+    (i < axis ? a.outer : i == axis ? a.n : a.inner) *= c.Size(v, i);
   return a;
 }
 
@@ -49,7 +53,10 @@ Step LoadUnary(const StepLoader& l) {
   l.ExpectSameShape(x, y);
   const UnaryOp op = static_cast<UnaryOp>(l.Int(0, 0, static_cast<int64_t>(UnaryOp::kRelu)));
   const Kernel<UnaryArgs> kernel = l.kernels.unary;
-  return {"", [=](const RunContext& c) { c.Run(kernel, UnaryArgs{c.F32(x), c.F32(y), c.Count(x), op}); }, nullptr};
+  return {
+      "",
+      [=](const RunContext& c) { c.Run(kernel, UnaryArgs{c.F32(x), c.F32(y), c.Count(x), op}); },
+      nullptr};
 }
 
 // Attribute: the function. The operands' axes are aligned at the end; an axis of size 1 is stretched.
@@ -77,7 +84,8 @@ Step LoadBinary(const StepLoader& l) {
   };
   return {"",
           [=](const RunContext& c) {
-            BinaryArgs args{c.F32(a), c.F32(b), c.F32(y), static_cast<int32_t>(rank), {}, {}, {}, op};
+            BinaryArgs args{c.F32(a), c.F32(b), c.F32(y), static_cast<int32_t>(rank),
+                            {},       {},       {},       op};
             for (size_t i = 0; i < rank; ++i) args.dims[i] = c.Size(y, i);
             fill(c, a, rank_a, args.a_strides);
             fill(c, b, rank_b, args.b_strides);
@@ -90,7 +98,8 @@ Step LoadBinary(const StepLoader& l) {
 // index in x, then in y; the block's sizes are the lesser of both.
 Step LoadCopy(const StepLoader& l) {
   const int32_t x = l.AnyIn(0), y = l.AnyOut(0);
-  l.Expect(l.Value(x).dtype == l.Value(y).dtype && BytesOf(l.Value(x).dtype) == 4, "numbers of one type of 4 bytes");
+  l.Expect(l.Value(x).dtype == l.Value(y).dtype && BytesOf(l.Value(x).dtype) == 4,
+           "numbers of one type of 4 bytes");
   const size_t rank = l.Rank(y);
   l.Expect(l.Rank(x) == rank, "operands of one rank");
   std::vector<size_t> axes(rank);
@@ -129,9 +138,11 @@ Step LoadCopy(const StepLoader& l) {
 Step LoadReduce(const StepLoader& l) {
   const int32_t x = l.In(0, DType::kF32), y = l.Out(0, DType::kF32);
   const ReduceOp op = static_cast<ReduceOp>(l.Int(0, 0, static_cast<int64_t>(ReduceOp::kMax)));
-  const size_t rank = l.Rank(x), axis = static_cast<size_t>(l.Int(1, 0, static_cast<int64_t>(rank) - 1));
+  const size_t rank = l.Rank(x),
+               axis = static_cast<size_t>(l.Int(1, 0, static_cast<int64_t>(rank) - 1));
   l.Expect(l.Rank(y) == rank, "a result of the same rank");
-  for (size_t i = 0; i < rank; ++i) l.Expect(l.DimOf(y, i) == (i == axis ? Dim{1, -1} : l.DimOf(x, i)), "a result of size 1 there");
+  for (size_t i = 0; i < rank; ++i)
+    l.Expect(l.DimOf(y, i) == (i == axis ? Dim{1, -1} : l.DimOf(x, i)), "a result of size 1 there");
   const Kernel<ReduceArgs> kernel = l.kernels.reduce;
   return {"",
           [=](const RunContext& c) {
@@ -145,25 +156,30 @@ Step LoadReduce(const StepLoader& l) {
 Step LoadSoftmax(const StepLoader& l) {
   const int32_t x = l.In(0, DType::kF32), y = l.Out(0, DType::kF32);
   l.ExpectSameShape(x, y);
-  const size_t rank = l.Rank(x), axis = static_cast<size_t>(l.Int(0, 0, static_cast<int64_t>(rank) - 1));
+  const size_t rank = l.Rank(x),
+               axis = static_cast<size_t>(l.Int(0, 0, static_cast<int64_t>(rank) - 1));
   const int32_t log = static_cast<int32_t>(l.Int(1, 0, 1));
   const Kernel<SoftmaxArgs> kernel = l.kernels.softmax;
   const auto args = [=](const RunContext& c) {
     const Around a = AroundAxis(c, x, axis, rank);
     return SoftmaxArgs{c.F32(x), c.F32(y), a.outer, a.n, a.inner, log};
   };
-  return {"", [=](const RunContext& c) { c.Run(kernel, args(c)); }, [=](const RunContext& c) { return ScratchOf(kernel, args(c)); }};
+  return {"", [=](const RunContext& c) { c.Run(kernel, args(c)); },
+          [=](const RunContext& c) { return ScratchOf(kernel, args(c)); }};
 }
 
 // y[i] = x[rows[i]], numbers of any type of 4 bytes.
 Step LoadGatherRows(const StepLoader& l) {
   const int32_t x = l.AnyIn(0), rows = l.In(1, DType::kI32), y = l.Out(0, l.Value(x).dtype);
   l.Expect(BytesOf(l.Value(x).dtype) == 4, "numbers of 4 bytes");
-  l.Expect(l.Rank(rows) == 1 && l.Rank(x) == l.Rank(y) && l.DimOf(y, 0) == l.DimOf(rows, 0), "a row of y for each index");
-  for (size_t i = 1; i < l.Rank(x); ++i) l.Expect(l.DimOf(x, i) == l.DimOf(y, i), "rows of one shape");
+  l.Expect(l.Rank(rows) == 1 && l.Rank(x) == l.Rank(y) && l.DimOf(y, 0) == l.DimOf(rows, 0),
+           "a row of y for each index");
+  for (size_t i = 1; i < l.Rank(x); ++i)
+    l.Expect(l.DimOf(x, i) == l.DimOf(y, i), "rows of one shape");
   l.CheckNumbers(l.Key("rows", {x, rows}), {rows}, [=](const RunContext& c) {
     for (int64_t i = 0; i < c.Count(rows); ++i) {
-      if (c.I32(rows)[i] < 0 || c.I32(rows)[i] >= c.Size(x, 0)) throw EngineError(ErrorCode::kInternal, "gather_rows: a row out of range");
+      if (c.I32(rows)[i] < 0 || c.I32(rows)[i] >= c.Size(x, 0))
+        throw EngineError(ErrorCode::kInternal, "gather_rows: a row out of range");
     }
   });
   return {"",
@@ -171,7 +187,9 @@ Step LoadGatherRows(const StepLoader& l) {
             const int64_t count = c.Count(rows);
             const size_t width = count ? static_cast<size_t>(c.Count(y) / count) : 0;
             for (int64_t i = 0; i < count; ++i) {
-              std::memcpy(c.F32(y) + static_cast<size_t>(i) * width, c.F32(x) + static_cast<size_t>(c.I32(rows)[i]) * width, width * sizeof(float));
+              std::memcpy(c.F32(y) + static_cast<size_t>(i) * width,
+                          c.F32(x) + static_cast<size_t>(c.I32(rows)[i]) * width,
+                          width * sizeof(float));
             }
           },
           nullptr};

@@ -52,16 +52,22 @@ Step LoadLinear(const StepLoader& l) {
   if (s.residual >= 0) l.ExpectSameShape(s.residual, s.y);
   if (bias >= 0) {
     const Param& b = l.ParamOf(bias, ParamLayout::kVector);
-    l.Expect(b.n == s.weight->n && b.k == 1 && b.gated == s.weight->gated, "a bias for each column");
+    l.Expect(b.n == s.weight->n && b.k == 1 && b.gated == s.weight->gated,
+             "a bias for each column");
     s.bias = reinterpret_cast<const float*>(b.data);
   }
   const CpuKernels& k = l.kernels;
   const int64_t width = s.weight->k;
   if (s.weight->dtype != DType::kBF16 || !k.linear_bf16_dot.run) {
-    const Kernel<LinearArgs> kernel =
-        s.weight->dtype == DType::kF32 ? k.linear_f32 : s.weight->dtype == DType::kF16 ? k.linear_f16 : k.linear_bf16;
-    return {"", [s, kernel, width](const RunContext& c) { c.Run(kernel, s.Args(c, c.F32(s.x), width)); },
-            [s, kernel, width](const RunContext& c) { return ScratchOf(kernel, s.Args(c, nullptr, width)); }};
+    const Kernel<LinearArgs> kernel = s.weight->dtype == DType::kF32   ? k.linear_f32
+                                      : s.weight->dtype == DType::kF16 ? k.linear_f16
+                                                                       : k.linear_bf16;
+    return {
+        "",
+        [s, kernel, width](const RunContext& c) { c.Run(kernel, s.Args(c, c.F32(s.x), width)); },
+        [s, kernel, width](const RunContext& c) {
+          return ScratchOf(kernel, s.Args(c, nullptr, width));
+        }};
   }
   const int32_t rounded = l.Out(1, DType::kBF16);
   const int64_t even = s.weight->panels_k;
@@ -75,22 +81,28 @@ Step LoadLinear(const StepLoader& l) {
             c.Run(round, ToBF16Args{c.F32(s.x), room, c.Rows(s.x), width, width, even});
             c.Run(kernel, s.Args(c, room, even));
           },
-          [s, kernel, even](const RunContext& c) { return ScratchOf(kernel, s.Args(c, nullptr, even)); }};
+          [s, kernel, even](const RunContext& c) {
+            return ScratchOf(kernel, s.Args(c, nullptr, even));
+          }};
 }
 
 // Inputs a [..., m, k], b [..., k, n]; outputs y and room for the panels of b, which are packed for each product.
 Step LoadMatmul(const StepLoader& l) {
-  const int32_t a = l.In(0, DType::kF32), b = l.In(1, DType::kF32), y = l.Out(0, DType::kF32), room = l.Out(1, DType::kF32);
+  const int32_t a = l.In(0, DType::kF32), b = l.In(1, DType::kF32), y = l.Out(0, DType::kF32),
+                room = l.Out(1, DType::kF32);
   const size_t rank = l.Rank(y);
   l.Expect(rank >= 2 && l.Rank(a) == rank && l.Rank(b) == rank, "operands of one rank");
   l.Expect(l.DimOf(a, rank - 1) == l.DimOf(b, rank - 2), "a as wide as b is high");
-  l.Expect(l.DimOf(y, rank - 2) == l.DimOf(a, rank - 2) && l.DimOf(y, rank - 1) == l.DimOf(b, rank - 1), "y of a's rows and b's columns");
-  l.Expect(l.Rank(room) == 3 && l.Fixed(room, 0) == (l.Fixed(b, rank - 1) + kPanel - 1) / kPanel && l.DimOf(room, 1) == l.DimOf(b, rank - 2) &&
-               l.Fixed(room, 2) == kPanel,
+  l.Expect(
+      l.DimOf(y, rank - 2) == l.DimOf(a, rank - 2) && l.DimOf(y, rank - 1) == l.DimOf(b, rank - 1),
+      "y of a's rows and b's columns");
+  l.Expect(l.Rank(room) == 3 && l.Fixed(room, 0) == (l.Fixed(b, rank - 1) + kPanel - 1) / kPanel &&
+               l.DimOf(room, 1) == l.DimOf(b, rank - 2) && l.Fixed(room, 2) == kPanel,
            "room for the panels of b");
   for (size_t i = 0; i + 2 < rank; ++i) {
     const Dim one{1, -1};
-    l.Expect((l.DimOf(a, i) == l.DimOf(y, i) || l.DimOf(a, i) == one) && (l.DimOf(b, i) == l.DimOf(y, i) || l.DimOf(b, i) == one),
+    l.Expect((l.DimOf(a, i) == l.DimOf(y, i) || l.DimOf(a, i) == one) &&
+                 (l.DimOf(b, i) == l.DimOf(y, i) || l.DimOf(b, i) == one),
              "batches that broadcast");
   }
   const CpuKernels* k = &l.kernels;
@@ -105,7 +117,8 @@ Step LoadMatmul(const StepLoader& l) {
     g.k = depth;
     g.x_stride = depth;
     g.y_stride = g.residual_stride = n;
-    const PackArgs p{c.F32(b) + ib * depth * n, c.F32(room), n, depth, 0, WeightType::kF32, WeightType::kF32, 1, 0};
+    const PackArgs p{c.F32(b) + ib * depth * n, c.F32(room),      n, depth, 0,
+                     WeightType::kF32,          WeightType::kF32, 1, 0};
     return std::make_pair(g, p);
   };
   return {"",
@@ -137,20 +150,31 @@ Step LoadMatmul(const StepLoader& l) {
 Step LoadEmbedding(const StepLoader& l) {
   const int32_t w = l.AnyIn(0), ids = l.In(1, DType::kI32), y = l.Out(0, DType::kF32);
   const Param* p = &l.ParamOf(w, ParamLayout::kPanels);
-  l.Expect(!p->gated && l.Rank(y) == l.Rank(ids) + 1 && l.Fixed(y, l.Rank(ids)) == p->k, "y as wide as the table");
-  for (size_t i = 0; i < l.Rank(ids); ++i) l.Expect(l.DimOf(ids, i) == l.DimOf(y, i), "a row for each id");
+  l.Expect(!p->gated && l.Rank(y) == l.Rank(ids) + 1 && l.Fixed(y, l.Rank(ids)) == p->k,
+           "y as wide as the table");
+  for (size_t i = 0; i < l.Rank(ids); ++i)
+    l.Expect(l.DimOf(ids, i) == l.DimOf(y, i), "a row for each id");
   const int64_t rows = p->n;
-  l.CheckNumbers(l.Key("ids", {ids, static_cast<int32_t>(rows)}), {ids}, [ids, rows](const RunContext& c) {
-    const int32_t* id = c.I32(ids);
-    for (int64_t i = 0; i < c.Count(ids); ++i) {
-      if (id[i] < 0 || id[i] >= rows) {
-        throw EngineError(ErrorCode::kInvalidArgument, "expected ids from 0 to " + std::to_string(rows - 1) + ", got " + std::to_string(id[i]));
-      }
-    }
-  });
+  l.CheckNumbers(
+      l.Key("ids", {ids, static_cast<int32_t>(rows)}), {ids}, [ids, rows](const RunContext& c) {
+        const int32_t* id = c.I32(ids);
+        for (int64_t i = 0; i < c.Count(ids); ++i) {
+          if (id[i] < 0 || id[i] >= rows) {
+            throw EngineError(ErrorCode::kInvalidArgument, "expected ids from 0 to " +
+                                                               std::to_string(rows - 1) + ", got " +
+                                                               std::to_string(id[i]));
+          }
+        }
+      });
   const Kernel<EmbeddingArgs> kernel = l.kernels.embedding;
-  const WeightType type = p->dtype == DType::kF32 ? WeightType::kF32 : p->dtype == DType::kF16 ? WeightType::kF16 : WeightType::kBF16;
-  return {"", [=](const RunContext& c) { c.Run(kernel, EmbeddingArgs{p->data, c.I32(ids), c.F32(y), c.Count(ids), p->k, type}); }, nullptr};
+  const WeightType type = p->dtype == DType::kF32   ? WeightType::kF32
+                          : p->dtype == DType::kF16 ? WeightType::kF16
+                                                    : WeightType::kBF16;
+  return {"",
+          [=](const RunContext& c) {
+            c.Run(kernel, EmbeddingArgs{p->data, c.I32(ids), c.F32(y), c.Count(ids), p->k, type});
+          },
+          nullptr};
 }
 
 }  // namespace triga

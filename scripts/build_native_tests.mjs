@@ -1,12 +1,12 @@
-// node scripts/build_native_tests.mjs [--sanitize] [--emulate] [--run] [--bench]: builds test/native/kernels_test.cc and
+// node scripts/build_native_tests.mjs [--sanitize] [--emulate] [--run] [--bench]: builds test/native/kernels_*test.cc and
 // scripts/bench_kernels.cc into build/native-tests/ with the sources and flags of native/sources.gypi.
 //   --sanitize  with the address and undefined-behaviour sanitizers, into build/native-tests/sanitize/
 //   --emulate   also tests the AVX-512 levels on a CPU without them (test/native/simde_avx512.h); needs the SIMDe headers
 //               (Debian: libsimde-dev), found through the environment variable SIMDE_INCLUDE or the compiler's own search
-//               path, and is skipped with a message without them
+//               path; without them it is skipped with a message, or fails where the environment variable CI is set
 //   --run       runs the tests; --bench runs the benchmark
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -35,7 +35,7 @@ const common = [
 const compile = (args) =>
   new Promise((resolve, reject) => {
     spawn(cxx, [...cxxArgs, ...common, ...args], { cwd: root, stdio: 'inherit' }).on('exit', (code) =>
-      code === 0 ? resolve() : reject(new Error(`${cxx} failed on ${args.join(' ')}`)),
+      code === 0 ? resolve(undefined) : reject(new Error(`${cxx} failed on ${args.join(' ')}`)),
     );
   });
 const object = (name) => path.join(out, `${name}.o`);
@@ -51,30 +51,44 @@ const target = (isa, name, flags) =>
     object(name),
   ]);
 
-/** Whether the levels that test/native/simde_avx512.h emulates can be built here. */
-const canEmulate = () => {
-  if (process.arch !== 'x64') return false;
+const simdeArgs = process.env.SIMDE_INCLUDE ? [`-I${process.env.SIMDE_INCLUDE}`] : [];
+const lacksSimde = () => {
   try {
     const args = [...cxxArgs, ...simdeArgs, '-E', '-x', 'c++', '-include', 'simde/x86/avx512.h', '/dev/null'];
     execFileSync(cxx, args, { stdio: 'ignore' });
-    return true;
-  } catch {
     return false;
+  } catch {
+    return true;
   }
 };
-const simdeArgs = process.env.SIMDE_INCLUDE ? [`-I${process.env.SIMDE_INCLUDE}`] : [];
 let emulated = options.has('--emulate') ? ['avx512', 'avx512_bf16'] : [];
-if (emulated.length > 0 && !canEmulate()) {
-  console.log(
-    `skipped: ${emulated.join(', ')} emulated (needs x64 and the SIMDe headers, Debian: libsimde-dev)`,
-  );
+const skip = (why) => {
+  console.log(`skipped: ${emulated.join(', ')} emulated, ${why}`);
   emulated = [];
+};
+if (emulated.length > 0) {
+  const headers =
+    'without the SIMDe headers (Debian: libsimde-dev, or the environment variable SIMDE_INCLUDE)';
+  if (process.arch !== 'x64') skip(`not on ${process.arch}`);
+  else if (lacksSimde()) {
+    if (process.env.CI && process.env.CI !== 'false') {
+      console.error(`failed: CI is set, and ${emulated.join(', ')} cannot be emulated ${headers}`);
+      process.exit(1);
+    }
+    skip(headers);
+  }
 }
+
+const families = readdirSync(path.join(root, 'test/native'))
+  .filter((name) => /^kernels_.+_test\.cc$/.test(name))
+  .map((name) => path.basename(name, '.cc'));
 
 const jobs = isas.map((isa) => () => target(isa, isa, variables[`${isa}_flags`]));
 jobs.push(
   () => compile(['-c', 'kernels/cpu/dispatch.cc', '-o', object('dispatch')]),
-  () => compile(['-c', 'test/native/kernels_test.cc', '-o', object('kernels_test')]),
+  ...['kernels_test', ...families].map(
+    (name) => () => compile(['-c', `test/native/${name}.cc`, '-o', object(name)]),
+  ),
   () => compile(['-c', 'scripts/bench_kernels.cc', '-o', object('bench_kernels')]),
 );
 for (const isa of emulated) {
@@ -86,17 +100,9 @@ for (const isa of emulated) {
     'test/native/simde_avx512.h',
   ];
   if (isa === 'avx512_bf16') flags.push('-DTRIGA_EMULATE_BF16');
-  jobs.push(
-    () => target(isa, `emulated_${isa}`, flags),
-    () =>
-      compile([
-        `-DTRIGA_EMULATED_TABLE=kernels_${isa}`,
-        '-c',
-        'test/native/kernels_test.cc',
-        '-o',
-        object(`test_${isa}`),
-      ]),
-  );
+  const table = `-DTRIGA_EMULATED_TABLE=kernels_${isa}`;
+  jobs.unshift(() => target(isa, `emulated_${isa}`, flags)); // by far the longest
+  jobs.push(() => compile([table, '-c', 'test/native/kernels_test.cc', '-o', object(`test_${isa}`)]));
 }
 
 const worker = async () => {
@@ -105,11 +111,13 @@ const worker = async () => {
 await Promise.all([worker(), worker()]);
 
 const objects = [...isas.map(object), object('dispatch')];
-await compile([object('kernels_test'), ...objects, '-o', path.join(out, 'kernels_test')]);
+const tests = families.map(object);
+await compile([object('kernels_test'), ...tests, ...objects, '-o', path.join(out, 'kernels_test')]);
 await compile([object('bench_kernels'), ...objects, '-pthread', '-o', path.join(out, 'bench_kernels')]);
 for (const isa of emulated) {
   await compile([
     object(`test_${isa}`),
+    ...tests,
     object(`emulated_${isa}`),
     '-o',
     path.join(out, `kernels_test_${isa}`),

@@ -15,6 +15,10 @@ const npm = (script) => ({
   name: script,
   run: () => tally(spawn('npm', ['run', '--silent', script], {}, process.platform === 'win32')),
 });
+const node = (...args) => ({
+  name: args.join(' '),
+  run: () => tally(spawn(process.execPath, args, {}, false)),
+});
 const vitest = (name, args, env = () => ({})) => ({ name, run: () => runVitest(name, args, env()) });
 
 const suites = {
@@ -26,6 +30,7 @@ const suites = {
     npm('publint'),
     vitest('vitest', process.argv.slice(3)),
   ],
+  kernels: () => [node('scripts/build_native_tests.mjs', '--emulate', '--run')],
   asan: () => [
     npm('build:asan'),
     vitest(
@@ -34,6 +39,7 @@ const suites = {
       sanitizerEnv,
     ),
   ],
+  full: () => [...suites.kernels(), ...suites.asan()],
 };
 
 const suite = process.argv[2] ?? '';

@@ -1,9 +1,10 @@
 // y = op(x), y = op(a, b) with broadcasting, and strided copies. A chunk is kChunk elements of y;
 // tails are masked. Errors: exp, tanh, erf, sigmoid as in math.h; log, sin, cos, pow are the C
 // library's, within 1 ulp; the rest is exact or correctly rounded (rsqrt: 1 / sqrt, both rounded).
-// NaN stays NaN.
+// NaN stays NaN. The C functions are called as ::logf and the like: the overloads of namespace std
+// are inline functions of the C++ library, hence weak symbols.
 #pragma once
-#include <math.h>
+#include <cmath>
 
 #include "kernels/cpu/kernel.h"
 #include "kernels/cpu/math.h"

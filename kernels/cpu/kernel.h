@@ -16,26 +16,54 @@
 
 namespace triga {
 
-constexpr int64_t kPanel = 16;      // output columns of a weight panel
-constexpr int64_t kBlock = 16;      // positions of a KV block
-constexpr int64_t kSpan = 64;       // keys of an attention span, at absolute positions; a multiple of kBlock
+constexpr int64_t kPanel = 16;  // output columns of a weight panel
+constexpr int64_t kBlock = 16;  // positions of a KV block
+constexpr int64_t kSpan =
+    64;  // keys of an attention span, at absolute positions; a multiple of kBlock
 constexpr int kMaxRank = 6;
 
 enum class WeightType : int32_t { kF32 = 0, kF16 = 1, kBF16 = 2 };
 
 // The order is shared with lib/ops/activation.ts.
 enum class Activation : int32_t {
-  kNone = 0, kSilu = 1, kGelu = 2, kGeluTanh = 3, kQuickGelu = 4, kRelu = 5, kTanh = 6, kSigmoid = 7,
+  kNone = 0,
+  kSilu = 1,
+  kGelu = 2,
+  kGeluTanh = 3,
+  kQuickGelu = 4,
+  kRelu = 5,
+  kTanh = 6,
+  kSigmoid = 7,
 };
 
 // The order is shared with lib/ops/unary.ts.
 enum class UnaryOp : int32_t {
-  kNeg = 0, kAbs = 1, kExp = 2, kLog = 3, kSqrt = 4, kRsqrt = 5, kTanh = 6, kErf = 7, kSigmoid = 8, kSin = 9, kCos = 10,
+  kNeg = 0,
+  kAbs = 1,
+  kExp = 2,
+  kLog = 3,
+  kSqrt = 4,
+  kRsqrt = 5,
+  kTanh = 6,
+  kErf = 7,
+  kSigmoid = 8,
+  kSin = 9,
+  kCos = 10,
   kRelu = 11,
 };
 
 // The order is shared with lib/ops/binary.ts.
-enum class BinaryOp : int32_t { kAdd = 0, kSub = 1, kMul = 2, kDiv = 3, kMax = 4, kMin = 5, kPow = 6, kLess = 7, kEqual = 8 };
+enum class BinaryOp : int32_t {
+  kAdd = 0,
+  kSub = 1,
+  kMul = 2,
+  kDiv = 3,
+  kMax = 4,
+  kMin = 5,
+  kPow = 6,
+  kLess = 7,
+  kEqual = 8
+};
 
 enum class ReduceOp : int32_t { kSum = 0, kMax = 1 };
 
@@ -72,7 +100,7 @@ struct PackArgs {
 struct EmbeddingArgs {
   const void* panels;
   const int32_t* ids;
-  float* y;               // [rows, k]
+  float* y;  // [rows, k]
   int64_t rows, k;
   WeightType type;
 };
@@ -103,15 +131,15 @@ struct RopeTableArgs {
 // first 2 · half of each q and k head (where cos is given), in halves (i, i + half) or, interleaved, pairs (2i, 2i + 1);
 // writes q, and k and v into the cache at slots[r] (negative: nowhere). Tiles: rows.
 struct RopeKvWriteArgs {
-  const float* qkv;       // [rows, (heads + 2 · kv_heads) · head_dim]
-  const float* cos;       // [rows, half] or null
+  const float* qkv;  // [rows, (heads + 2 · kv_heads) · head_dim]
+  const float* cos;  // [rows, half] or null
   const float* sin;
-  const float* q_norm;    // [head_dim] or null
+  const float* q_norm;  // [head_dim] or null
   const float* k_norm;
-  float* q;               // [rows, heads · head_dim]; null: not wanted
+  float* q;  // [rows, heads · head_dim]; null: not wanted
   float* k_cache;
   float* v_cache;
-  const int32_t* slots;   // [rows]
+  const int32_t* slots;  // [rows]
   int64_t rows, qkv_stride, heads, kv_heads, head_dim, half;
   int32_t interleaved;
   float eps;
@@ -123,18 +151,18 @@ struct RopeKvWriteArgs {
 // Σexp, Σexp·v), each Σ ascending, and the spans are merged in ascending order, rescaling decided per query row. A row's bits
 // depend on its own q, position and keys alone. A row that sees no key gives 0. Tiles: (sequence, kv head, rows).
 struct AttentionArgs {
-  const float* q;         // [T, heads, head_dim], rows q_stride apart
+  const float* q;  // [T, heads, head_dim], rows q_stride apart
   const float* k_cache;
   const float* v_cache;
-  float* y;               // [T, heads, head_dim], rows y_stride apart
+  float* y;                     // [T, heads, head_dim], rows y_stride apart
   const int32_t* q_starts;      // [batch + 1]
   const int32_t* context_lens;  // [batch]; keys of each sequence, this run's included
   const int32_t* block_tables;  // [batch, max_blocks]
   const float* slopes;          // [heads] or null
   int64_t batch, heads, kv_heads, head_dim, max_blocks, q_stride, y_stride;
-  int64_t window;               // 0: all
+  int64_t window;  // 0: all
   int32_t causal;
-  float scale, softcap;         // softcap 0: none
+  float scale, softcap;  // softcap 0: none
 };
 
 // y = op(x), n elements. Tiles: chunks.
@@ -183,7 +211,7 @@ struct SoftmaxArgs {
 // y[r] = bf16 of x[r], nearest even, an odd k padded with one 0. Tiles: rows.
 struct ToBF16Args {
   const float* x;
-  uint16_t* y;            // [rows, y_stride]
+  uint16_t* y;  // [rows, y_stride]
   int64_t rows, k, x_stride, y_stride;
 };
 
@@ -203,7 +231,7 @@ struct Kernel {
 struct CpuKernels {
   const char* isa;
   Kernel<LinearArgs> linear_f32, linear_f16, linear_bf16;  // f32 activations
-  Kernel<LinearArgs> linear_bf16_dot;                      // bf16 activations; run is null without the instruction
+  Kernel<LinearArgs> linear_bf16_dot;  // bf16 activations; run is null without the instruction
   Kernel<PackArgs> pack;
   Kernel<EmbeddingArgs> embedding;
   Kernel<NormArgs> rms_norm, layer_norm;

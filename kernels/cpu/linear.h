@@ -2,11 +2,12 @@
 //
 // A tile is four panels (64 columns; gated: 32 outputs with their gates). Sums stand in scratch
 // memory while k goes by in blocks, which reload the same accumulators: each output is one chain
-// over ascending k, whichever register tile computes it. Few rows: each panel is streamed through
-// once, as the memory sees it best. Many rows: blocks of a panel stay in L1 while the rows walk
-// over them; f16 and bf16 are widened into scratch memory for that. Rows and columns that do not
-// exist are never read or written: a register tile has just the rows there are, and panels are
-// whole. Error: that of an f32 sum in order, k · 2^−24 · Σ|x w|.
+// over ascending k, whichever register tile computes it. Rows of one register tile: each panel is
+// streamed through once, as the memory sees it best. More: blocks of a panel stay in L1 while the
+// rows walk over them, and each register tile fetches its share of the next block, so that the
+// memory is never idle. Above kDirectRows, f16 and bf16 are widened into scratch memory. Rows and
+// columns that do not exist are never read or written: a register tile has just the rows there are,
+// and panels are whole. Error: that of an f32 sum in order, k · 2^−24 · Σ|x w|.
 #pragma once
 #include "kernels/cpu/kernel.h"
 #include "kernels/cpu/math.h"
@@ -26,10 +27,6 @@ struct WeightsF32 {
   static TRIGA_INLINE F32x16 load(const char* w, int) {
     return F32x16::load(reinterpret_cast<const float*>(w));
   }
-  template <class Half>
-  static TRIGA_INLINE Half load_half(const char* w, int) {
-    return Half::load(reinterpret_cast<const float*>(w));
-  }
 };
 struct WeightsF16 {
   using X = float;
@@ -38,10 +35,6 @@ struct WeightsF16 {
   static constexpr int64_t kBytes = 32;
   static TRIGA_INLINE F32x16 load(const char* w, int) {
     return load_f16(reinterpret_cast<const uint16_t*>(w));
-  }
-  template <class Half>
-  static TRIGA_INLINE Half load_half(const char* w, int) {
-    return Half::load_f16(reinterpret_cast<const uint16_t*>(w));
   }
 };
 struct WeightsBF16 {
@@ -52,11 +45,6 @@ struct WeightsBF16 {
   static TRIGA_INLINE F32x16 load(const char* w, int part) {
     const uint16_t* p = reinterpret_cast<const uint16_t*>(w);
     return part == 0 ? load_bf16_even(p) : load_bf16_odd(p);
-  }
-  template <class Half>
-  static TRIGA_INLINE Half load_half(const char* w, int part) {
-    const uint16_t* p = reinterpret_cast<const uint16_t*>(w);
-    return part == 0 ? Half::load_bf16_even(p) : Half::load_bf16_odd(p);
   }
 };
 struct WeightsBF16Dot {
@@ -70,13 +58,26 @@ constexpr int64_t kTilePanels = 4;
 constexpr int64_t kTileCols = kTilePanels * kPanel;
 constexpr int64_t kChunkRows = 120;     // rows whose sums stand in scratch memory at once
 constexpr int64_t kStreamRows = 32;     // up to so many, panels are streamed one after the other
-constexpr int64_t kBlockBytes = 16384;  // of f32 panels, in L1 while rows walk over it
+constexpr int64_t kBlockBytes = 16384;  // of panels, in L1 while rows walk over it
 constexpr int64_t kPrefetchBytes = 2048;
+static_assert(kDirectRows >= kMaxTileRows, "what is widened is cut into blocks of scratch memory");
+
+// Panels as a tile reads them, and what it fetches on the way: at each step the line of `next`,
+// which moves by `next_step` bytes, and those as far into the other panels.
+struct Panels {
+  const char* w;
+  int64_t bytes;  // of a panel
+  const char* next;
+  int64_t next_step;
+};
 
 // `steps` steps for R rows and P panels: sums[r][p · 16 …] += x · panel.
 template <class Weights, int R, int P>
-void linear_tile(const typename Weights::X* x, int64_t x_stride, const char* w, int64_t panel_bytes,
-                 int64_t steps, int64_t ahead, float* sums) {
+void linear_tile(const typename Weights::X* x, int64_t x_stride, const Panels& panels,
+                 int64_t steps, float* sums) {
+  const char* w = panels.w;
+  const char* next = panels.next;
+  const int64_t panel_bytes = panels.bytes, next_step = panels.next_step;
   F32x16 acc[R][P];
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
@@ -85,7 +86,8 @@ void linear_tile(const typename Weights::X* x, int64_t x_stride, const char* w, 
   }
   for (int64_t s = 0; s < steps; ++s) {
 #pragma GCC unroll 4
-    for (int p = 0; p < P; ++p) prefetch(w + p * panel_bytes + ahead);
+    for (int p = 0; p < P; ++p) prefetch(next + p * panel_bytes);
+    next += next_step;
     if constexpr (sizeof(typename Weights::X) == 2) {
 #pragma GCC unroll 16
       for (int r = 0; r < R; ++r) {
@@ -119,50 +121,27 @@ void linear_tile(const typename Weights::X* x, int64_t x_stride, const char* w, 
   }
 }
 
-template <class Weights, class Half, int R>
-void linear_half_tile(const typename Weights::X* x, int64_t x_stride, const char* w, int64_t,
-                      int64_t steps, int64_t ahead, float* sums) {
-  Half acc[R];
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r) acc[r] = Half::load(sums + r * kTileCols);
-  for (int64_t s = 0; s < steps; ++s) {
-    prefetch(w + ahead);
-#pragma GCC unroll 2
-    for (int u = 0; u < Weights::kParts; ++u) {
-      const Half panel = Weights::template load_half<Half>(w, u);
-#pragma GCC unroll 16
-      for (int r = 0; r < R; ++r) acc[r] = fma(Half::set(x[r * x_stride + u]), panel, acc[r]);
-    }
-    x += Weights::kStep;
-    w += Weights::kBytes;
-  }
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r) acc[r].store(sums + r * kTileCols);
-}
-
 template <class Weights>
-using LinearTile = void (*)(const typename Weights::X*, int64_t, const char*, int64_t, int64_t,
-                            int64_t, float*);
+using LinearTile = void (*)(const typename Weights::X*, int64_t, const Panels&, int64_t, float*);
 
 // Register tiles by rows: whole = as many panels as the registers hold, single = one.
 template <class Weights>
 struct LinearTiles {
-  LinearTile<Weights> whole[13], single[13], half[13];
+  LinearTile<Weights> whole[13], single[13];
 };
 
 template <class Weights, int R>
 constexpr void list_tiles(LinearTiles<Weights>& t) {
   if constexpr (R > 0) {
-    if constexpr (R<=6) {t.whole[R] = linear_tile<Weights, R, tile_panels(R)>;
-    t.single[R] = linear_tile<Weights, R, 1>;}
-    t.half[R] = linear_half_tile<Weights, F32Half, R>;
+    t.whole[R] = linear_tile<Weights, R, tile_panels(R)>;
+    t.single[R] = linear_tile<Weights, R, 1>;
     list_tiles<Weights, R - 1>(t);
   }
 }
 template <class Weights>
 constexpr LinearTiles<Weights> make_tiles() {
   LinearTiles<Weights> t{};
-  list_tiles<Weights, 12>(t);
+  list_tiles<Weights, kMaxTileRows>(t);
   return t;
 }
 
@@ -239,91 +218,73 @@ void linear_widen(const char* w, int64_t panel_bytes, int64_t panels, int64_t st
   }
 }
 
-// One block of k of some panels for all rows of the chunk. The register tiles are as even as the
-// rows allow.
+// One block of k of some panels for all rows of the chunk, while the lines from `next` on are
+// fetched. The register tiles are as even as the rows allow.
 template <class Weights>
 void linear_rows(const typename Weights::X* x, int64_t x_stride, int64_t rows, const char* w,
-                 int64_t panel_bytes, int64_t panels, int64_t steps, float* sums) {
+                 int64_t panel_bytes, int64_t panels, int64_t steps, const char* next,
+                 float* sums) {
   static constexpr LinearTiles<Weights> kTiles = make_tiles<Weights>();
-  int64_t ahead = kPrefetchBytes;
-  if (HALF && rows > kMaxTileRows && rows <= HALFMAX) {
-    ahead = AHEAD == 0 ? steps * Weights::kBytes : AHEAD;
-    for (int64_t r = 0, left = ceil_div(rows, 12); left > 0; --left) {
-      const int64_t n = ceil_div(rows - r, left);
-      for (int64_t p = 0; p < panels; ++p) {
-        for (int h = 0; h < 2; ++h) {
-          kTiles.half[n](x + r * x_stride, x_stride, w + p * panel_bytes + h * Weights::kBytes / 2,
-                         panel_bytes, steps, ahead, sums + r * kTileCols + p * kPanel + h * 8);
-          ahead = 0;
-        }
-      }
-      r += n;
-    }
-    return;
-  }
-  if (rows > 6 && rows <= HALFMAX) ahead = steps * Weights::kBytes;
-  for (int64_t r = 0, left = ceil_div(rows, kMaxTileRows); left > 0; --left) {
-    int64_t n = ceil_div(rows - r, left);
-    if (!FOUR && n == 4 && rows - r > 4 && tile_panels(4) == 1) n = 5;  // 8 chains just cover the latency
+  const int64_t tiles = ceil_div(rows, kMaxTileRows), next_step = ceil_div(Weights::kBytes, tiles);
+  for (int64_t r = 0, left = tiles; left > 0; --left) {
+    const int64_t n = ceil_div(rows - r, left);
     const int64_t wide = tile_panels(static_cast<int>(n));
-    int64_t p = 0;
-    for (; p + wide <= panels; p += wide) {
-      kTiles.whole[n](x + r * x_stride, x_stride, w + p * panel_bytes, panel_bytes, steps, ahead,
-                      sums + r * kTileCols + p * kPanel);
-    }
-    for (; p < panels; ++p) {
-      kTiles.single[n](x + r * x_stride, x_stride, w + p * panel_bytes, panel_bytes, steps, ahead,
-                       sums + r * kTileCols + p * kPanel);
+    for (int64_t p = 0, width; p < panels; p += width) {
+      const bool whole = p + wide <= panels;
+      width = whole ? wide : 1;
+      const Panels at{w + p * panel_bytes, panel_bytes, next + p * panel_bytes, next_step};
+      (whole ? kTiles.whole : kTiles.single)[n](x + r * x_stride, x_stride, at, steps,
+                                                sums + r * kTileCols + p * kPanel);
     }
     r += n;
-    ahead = 0;  // the panels are in the cache now
+    next += steps * next_step;
   }
 }
 
 template <class Weights>
 void linear_block(const typename Weights::X* x, int64_t x_stride, int64_t rows, const char* w,
-                  int64_t panel_bytes, int64_t panels, int64_t steps, float* sums, float* wide) {
+                  int64_t panel_bytes, int64_t panels, int64_t steps, const char* next, float* sums,
+                  float* wide) {
   if constexpr (Weights::kWiden) {
-    if (rows > HALFMAX) {
+    if (rows > kDirectRows) {
       linear_widen<Weights>(w, panel_bytes, panels, steps, wide);
       const int64_t k = steps * Weights::kStep;
-      linear_rows<WeightsF32>(x, x_stride, rows, reinterpret_cast<const char*>(wide), k * 64,
-                              panels, k, sums);
+      const char* from = reinterpret_cast<const char*>(wide);
+      linear_rows<WeightsF32>(x, x_stride, rows, from, k * 64, panels, k, from, sums);
       return;
     }
   }
   (void)wide;
-  linear_rows<Weights>(x, x_stride, rows, w, panel_bytes, panels, steps, sums);
+  linear_rows<Weights>(x, x_stride, rows, w, panel_bytes, panels, steps, next, sums);
 }
+
 template <class Weights>
 void linear_chunk(const LinearArgs& a, int64_t row, int64_t rows, const char* w,
                   int64_t panel_bytes, int64_t panels, float* sums) {
   using X = typename Weights::X;
   const X* x = static_cast<const X*>(a.x) + row * a.x_stride;
   for (int64_t i = 0; i < rows * kTileCols; i += kPanel) F32x16::zero().store(sums + i);
-  const bool padded = sizeof(X) == 2;
+  const bool padded = sizeof(X) == 2, blocked = rows > kMaxTileRows;
   const int64_t steps = padded ? ceil_div(a.k, 2) : a.k / Weights::kStep;
-  const int64_t wide = rows > 6 && rows <= HALFMAX ? WIDE : most(2, tile_panels(static_cast<int>(least(rows, kMaxTileRows))));
-  const int64_t most_steps = kBlockBytes / 64 / wide / (padded ? 1 : Weights::kStep);
+  const int64_t wide = tile_panels(static_cast<int>(least(rows, kMaxTileRows)));
+  const bool widen = Weights::kWiden && rows > kDirectRows;
+  const int64_t step_bytes = widen ? Weights::kStep * 64 : Weights::kBytes;
+  const int64_t most_steps = blocked ? kBlockBytes / step_bytes / wide : most(steps, 1);
+  const int64_t block = most(ceil_div(steps, ceil_div(most(steps, 1), most_steps)), 1);
+  const auto run = [&](int64_t p, int64_t s, int64_t ahead) {
+    const char* from = w + p * panel_bytes + s * Weights::kBytes;
+    linear_block<Weights>(x + s * Weights::kStep, a.x_stride, rows, from, panel_bytes,
+                          least(wide, panels - p), least(block, steps - s), from + ahead,
+                          sums + p * kPanel, sums + kChunkRows * kTileCols);
+  };
   if (rows <= kStreamRows) {
-    const int64_t block = rows <= kMaxTileRows ? most(steps, 1) : rows <= HALFMAX ? BLOCK / Weights::kBytes : most_steps;
+    const int64_t ahead = blocked ? block * Weights::kBytes : kPrefetchBytes;
     for (int64_t p = 0; p < panels; p += wide) {
-      for (int64_t s = 0; s < steps; s += block) {
-        linear_block<Weights>(x + s * Weights::kStep, a.x_stride, rows,
-                              w + p * panel_bytes + s * Weights::kBytes, panel_bytes,
-                              least(wide, panels - p), least(block, steps - s), sums + p * kPanel,
-                              sums + kChunkRows * kTileCols);
-      }
+      for (int64_t s = 0; s < steps; s += block) run(p, s, ahead);
     }
   } else {
-    const int64_t block = most_steps;
     for (int64_t s = 0; s < steps; s += block) {
-      for (int64_t p = 0; p < panels; p += wide) {
-        linear_block<Weights>(x + s * Weights::kStep, a.x_stride, rows,
-                              w + p * panel_bytes + s * Weights::kBytes, panel_bytes,
-                              least(wide, panels - p), least(block, steps - s), sums + p * kPanel,
-                              sums + kChunkRows * kTileCols);
-      }
+      for (int64_t p = 0; p < panels; p += wide) run(p, s, wide * panel_bytes);
     }
   }
   if constexpr (sizeof(X) == 4 && Weights::kStep == 2) {

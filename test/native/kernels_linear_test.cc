@@ -141,7 +141,7 @@ void TestEmbedding(const CpuKernels& kernels) {
 
 void TestLinear(const CpuKernels& kernels) {
   const bool fused = std::strcmp(kernels.isa, "scalar") != 0;
-  const int64_t row_counts[] = {0, 1, 2, 3, 7, 8, 9, 16, 33, 129};
+  const int64_t row_counts[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 16, 25, 32, 33, 129};
   struct Size {
     int64_t n, k;
   };

@@ -97,7 +97,6 @@ void TestRowStats(const CpuKernels& k) {
   }
 }
 
-
 void TestNorm(const CpuKernels& k) {
   for (int64_t cols : {1, 2, 15, 16, 17, 31, 33, 64, 100, 768, 2049}) {
     const int64_t rows = 9;

@@ -101,12 +101,12 @@ void* Scratch::Fill() {
 
 void Scratch::CheckGuard() {
   ASAN_UNPOISON_MEMORY_REGION(memory_ + bytes_, kGuard);
-  for (size_t i = 0; i < kGuard; ++i) {
-    if (memory_[bytes_ + i] == Pattern(i)) continue;
-    Check(false, "writes " + std::to_string(i) + " bytes behind its scratch memory of " +
-                     std::to_string(bytes_));
-    memory_[bytes_ + i] = Pattern(i);
-  }
+  size_t i = 0;
+  while (i < kGuard && memory_[bytes_ + i] == Pattern(i)) ++i;
+  if (i < kGuard)
+    Check(false, "writes behind its scratch memory of " + std::to_string(bytes_) +
+                     " bytes, at byte " + std::to_string(bytes_ + i));
+  for (; i < kGuard; ++i) memory_[bytes_ + i] = Pattern(i);
   ASAN_POISON_MEMORY_REGION(memory_ + bytes_, kGuard);
 }
 

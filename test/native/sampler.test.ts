@@ -1,64 +1,11 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type SampleRow, sampleMode } from '../../lib/ops/sampling/row.js';
+import { describe, expect, test } from 'vitest';
+import { floatColumn, greedyRow, intColumn, type SampleRow, sampleMode } from '../../lib/ops/sampling/row.js';
 import { generator } from '../random.js';
-import { runSample } from '../run_sample.js';
+import { cpuPlaces, differences, type Place, programOf, reference, run } from '../replay.js';
 import { logitsOf, sampleOf, samples } from '../suites/sample.js';
 import type { Sample } from '../suites/suite.js';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
-let folder = '';
-let program = '';
-
-beforeAll(() => {
-  folder = mkdtempSync(path.join(os.tmpdir(), 'triga-sampler-'));
-  program = path.join(folder, 'sampler_test');
-  const flags = [
-    '-std=c++17',
-    '-O2',
-    '-ffp-contract=off',
-    '-fsanitize=address,undefined',
-    '-fno-sanitize-recover=all',
-  ];
-  execFileSync('g++', [...flags, '-I.', 'native/sampler.cc', 'test/native/sampler_test.cc', '-o', program], {
-    cwd: root,
-  });
-}, 120_000);
-
-afterAll(() => {
-  rmSync(folder, { recursive: true, force: true });
-});
-
-/** A sample and its outputs by the reference, as the program reads them. */
-function encode(s: Sample): Buffer[] {
-  const out = runSample(s);
-  const { R = 0, V = 0, K = 0, L = 0 } = s.dims;
-  const f32 = (x: Iterable<number> = []): Buffer => Buffer.from(Float32Array.from(x).buffer);
-  const i32 = (x: Iterable<number> = []): Buffer => Buffer.from(Int32Array.from(x).buffer);
-  const { logits, row_floats, row_ints, lists } = s.inputs;
-  return [
-    ...[i32([R, V, K, L]), f32(logits?.data), f32(row_floats?.data), i32(row_ints?.data), i32(lists?.data)],
-    ...[i32(out.ids?.data), f32(out.logprobs?.data), i32(out.top_ids?.data), f32(out.top_logprobs?.data)],
-  ];
-}
-
-function replay(name: string, cases: readonly Sample[]): string {
-  const file = path.join(folder, name);
-  writeFileSync(
-    file,
-    Buffer.concat([Buffer.from(Int32Array.of(cases.length).buffer), ...cases.flatMap(encode)]),
-  );
-  try {
-    return execFileSync(program, [file], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
-  } catch (error) {
-    const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string };
-    return stdout + stderr;
-  }
-}
+// The addon's sampler against the reference. test/ops replays the suite's samples too; here the sanitizers see them.
 
 function anyRow(next: () => number, vocabulary: number): Partial<SampleRow> {
   const often = <T>(p: number, value: () => T, other: T): T => (next() < p ? value() : other);
@@ -99,32 +46,101 @@ function anyRow(next: () => number, vocabulary: number): Partial<SampleRow> {
   };
 }
 
-test('the samples of the suite', () => {
-  expect(replay('suite', samples)).toBe(`${samples.length} cases, 0 failures\n`);
+const known = new Map<Sample, ReturnType<typeof run>>();
+
+/** What is wrong with the outputs of an instruction set, by case. */
+async function replay(cases: readonly Sample[], place: Place): Promise<string[]> {
+  const failures: string[] = [];
+  for (const s of cases) {
+    const want = known.get(s) ?? run(programOf('sample', s), reference);
+    known.set(s, want);
+    const got = await run(programOf('sample', s), place);
+    failures.push(...differences(got, await want, 1e-5).map((what) => `${s.name}: ${what}`));
+  }
+  return failures;
+}
+
+const next = generator(77);
+const random = Array.from({ length: 400 }, (_, i) => {
+  const vocabulary = 1 + Math.floor(next() ** 3 * 900);
+  const rows = Array.from({ length: 3 }, () => anyRow(next, vocabulary));
+  const k = Math.floor(next() * 6);
+  return sampleOf(`any ${i}`, vocabulary, k, rows, logitsOf(3 * vocabulary, i, i % 3 === 0 ? 0.5 : 0));
 });
 
-test('any rows choose the same ids', () => {
-  const next = generator(77);
-  const cases = Array.from({ length: 400 }, (_, i) => {
-    const vocabulary = 1 + Math.floor(next() ** 3 * 900);
-    const rows = Array.from({ length: 3 }, () => anyRow(next, vocabulary));
-    const k = Math.floor(next() * 6);
-    return sampleOf(`any ${i}`, vocabulary, k, rows, logitsOf(3 * vocabulary, i, i % 3 === 0 ? 0.5 : 0));
+const warped = [{ topP: 0.95 }, { topK: 300, topP: 0.7 }, { typicalP: 0.5 }, { temperature: 0.1 }];
+const large = sampleOf(
+  'large',
+  20_000,
+  50,
+  warped.map((row, position) => ({ mode: sampleMode.sample, seed: [1, 2], position, ...row })),
+  logitsOf(4 * 20_000, 3),
+);
+
+describe.each(cpuPlaces)('$name', (place) => {
+  test('the samples of the suite', async () => {
+    expect(await replay(samples, place)).toEqual([]);
   });
-  expect(replay('any', cases)).toBe('400 cases, 0 failures\n');
+  test('any rows choose the same ids', async () => {
+    expect(await replay(random, place)).toEqual([]);
+  });
+  test('a large vocabulary', async () => {
+    expect(await replay([large], place)).toEqual([]);
+  });
 });
 
-test('a large vocabulary', () => {
-  const vocabulary = 20_000;
-  const part = { mode: sampleMode.sample, seed: [1, 2] as const };
-  const rows = [{ topP: 0.95 }, { topK: 300, topP: 0.7 }, { typicalP: 0.5 }, { temperature: 0.1 }].map(
-    (row, position) => ({
-      ...part,
-      ...row,
-      position,
-    }),
-  );
-  expect(replay('large', [sampleOf('large', vocabulary, 50, rows, logitsOf(4 * vocabulary, 3))])).toBe(
-    '1 cases, 0 failures\n',
-  );
+describe('numbers of a row that would lead out of its memory', () => {
+  type Change = Partial<Record<keyof typeof intColumn | keyof typeof floatColumn, number>>;
+
+  /** Runs a greedy row over 4 ids with some of its numbers changed, beside lists that hold two words and an id. */
+  function runChanged(change: Change, first = 2): ReturnType<typeof run> {
+    const plain = sampleOf('changed', 4, 0, [greedyRow], [0, 1, 0, 0]);
+    const { row_floats, row_ints, ...rest } = plain.inputs;
+    const floats = [...(row_floats?.data ?? [])];
+    const ints = [...(row_ints?.data ?? [])];
+    for (const [name, value] of Object.entries(change)) {
+      if (name in intColumn) ints[intColumn[name as keyof typeof intColumn]] = value;
+      else floats[floatColumn[name as keyof typeof floatColumn]] = value;
+    }
+    const lists = { dtype: 'i32', shape: ['L'], data: [first, 1, 3, 1, 2, 0] } as const;
+    const inputs = {
+      ...rest,
+      row_floats: { ...row_floats, data: floats },
+      row_ints: { ...row_ints, data: ints },
+      lists,
+    };
+    const changed = { ...plain, inputs, dims: { ...plain.dims, L: lists.data.length } } as Sample;
+    return run(programOf('sample', changed), cpuPlaces[0] as Place);
+  }
+
+  test.each<[string, Change]>([
+    ['none changed', {}],
+    ['two words', { badWordsEnd: 5 }],
+    ['a mask at the end', { allowedBegin: 5 }],
+  ])('%s: accepted', async (_, change) => {
+    const { ids } = await runChanged(change);
+    expect(ids?.data[0]).toBeGreaterThanOrEqual(0);
+  });
+
+  const begins = ['historyBegin', 'encoderBegin', 'badWordsBegin', 'suppressedBegin', 'forcedBegin'] as const;
+  const ends = ['historyEnd', 'encoderEnd', 'badWordsEnd', 'suppressedEnd', 'forcedEnd'] as const;
+  test.each<[string, RegExp, Change, number?]>([
+    ['a word cut short', /bad words/, { badWordsEnd: 4 }],
+    ['an empty word', /bad words/, { badWordsEnd: 1 }, 0],
+    ['a negative word', /bad words/, { badWordsEnd: 5 }, -2],
+    ['a huge word', /bad words/, { badWordsEnd: 5 }, 2 ** 31 - 1],
+    ['an unknown mode', /mode 0, 1 or 2/, { mode: 3 }],
+    ['a negative topK', /topK/, { topK: -1 }],
+    ['a prompt beyond the history', /promptLength/, { promptLength: 1 }],
+    ['a mask beyond the lists', /mask/, { allowedBegin: 6 }],
+    ['a mask before the lists', /mask/, { allowedBegin: -2 }],
+    ...ends.map((end): [string, RegExp, Change] => [`${end} beyond the lists`, /ranges/, { [end]: 7 }]),
+    ...begins.map((begin): [string, RegExp, Change] => [`${begin} after its end`, /ranges/, { [begin]: 1 }]),
+    ...begins.map((begin): [string, RegExp, Change] => [`${begin} below 0`, /ranges/, { [begin]: -1 }]),
+    ['temperature 0 of a draw', /temperature/, { temperature: 0, mode: sampleMode.sample }],
+    ['a topP that is no number', /sample: /, { topP: Number.NaN }],
+    ['a repetitionPenalty of 0', /repetitionPenalty/, { repetitionPenalty: 0 }],
+  ])('%s: refused', async (_, message, change, first) => {
+    await expect(runChanged(change, first)).rejects.toThrow(message);
+  });
 });

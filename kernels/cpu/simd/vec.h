@@ -14,6 +14,7 @@
 //   transpose16(m): 16 × 16 words in memory, aligned to 64, in place
 //   prefetch(p): the line of p, which need not exist
 //   kMaxTileRows, tile_panels(rows): the register tile of matrix products, in rows × vectors
+//   kDirectRows: up to so many rows, matrix products widen f16 and bf16 weights in each register tile, beyond in memory
 #pragma once
 #include <cmath>
 #include <cstddef>

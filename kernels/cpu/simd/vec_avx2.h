@@ -207,28 +207,7 @@ TRIGA_INLINE void prefetch(const void* p) {
 // 16 registers: up to 12 accumulators, a panel's two and a broadcast.
 constexpr int kMaxTileRows = 6;
 constexpr int tile_panels(int rows) { return rows == 1 ? 4 : rows <= 3 ? 2 : 1; }
-
-// Half a panel's vector: a tile of it is twice as high.
-constexpr int kMaxHalfRows = 12;
-struct F32Half {
-  __m256 v;
-  static TRIGA_INLINE F32Half set(float x) { return {_mm256_set1_ps(x)}; }
-  static TRIGA_INLINE F32Half load(const float* p) { return {_mm256_loadu_ps(p)}; }
-  static TRIGA_INLINE F32Half load_f16(const uint16_t* p) {
-    return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
-  }
-  static TRIGA_INLINE F32Half load_bf16_even(const uint16_t* p) {
-    return {_mm256_castsi256_ps(_mm256_slli_epi32(load_words(p), 16))};
-  }
-  static TRIGA_INLINE F32Half load_bf16_odd(const uint16_t* p) {
-    const __m256i high = _mm256_set1_epi32(static_cast<int>(0xffff0000));
-    return {_mm256_castsi256_ps(_mm256_and_si256(load_words(p), high))};
-  }
-  TRIGA_INLINE void store(float* p) const { _mm256_storeu_ps(p, v); }
-};
-TRIGA_INLINE F32Half fma(F32Half a, F32Half b, F32Half c) {
-  return {_mm256_fmadd_ps(a.v, b.v, c.v)};
-}
+constexpr int64_t kDirectRows = INT64_MAX;  // 6 × 2 FMAs hide the widening of two
 
 }  // namespace
 }  // namespace triga

@@ -141,6 +141,7 @@ TRIGA_INLINE void prefetch(const void* p) {
 // 32 registers: up to 24 accumulators, the panels' vectors and a broadcast.
 constexpr int kMaxTileRows = 12;
 constexpr int tile_panels(int rows) { return rows <= 6 ? 4 : 2; }
+constexpr int64_t kDirectRows = kMaxTileRows;
 
 }  // namespace
 }  // namespace triga

@@ -248,6 +248,7 @@ constexpr int kMaxTileRows = 6;
 constexpr int kMaxTileRows = 2;
 #endif
 constexpr int tile_panels(int rows) { return rows == 1 ? 2 : 1; }
+constexpr int64_t kDirectRows = kMaxTileRows;
 
 }  // namespace
 }  // namespace triga
