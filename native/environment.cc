@@ -60,11 +60,17 @@ Environment& Environment::Of(Napi::Env env) {
   return *env.GetInstanceData<Instance>()->environment;
 }
 
-Napi::Value Environment::MakeError(Napi::Env env, const char* code,
-                                   const std::string& message) const {
-  if (!error_factory_.IsEmpty())
-    return error_factory_.Call({Napi::String::New(env, code), Napi::String::New(env, message)});
-  return Napi::Error::New(env, message).Value();
+napi_value Environment::MakeError(napi_env env, const char* code,
+                                  const std::string& message) const {
+  napi_value args[2], undefined, error = nullptr;
+  napi_create_string_utf8(env, code, NAPI_AUTO_LENGTH, &args[0]);
+  napi_create_string_utf8(env, message.c_str(), message.size(), &args[1]);
+  napi_get_undefined(env, &undefined);
+  const bool made =
+      !error_factory_.IsEmpty() &&
+      napi_call_function(env, undefined, error_factory_.Value(), 2, args, &error) == napi_ok;
+  if (!made) napi_create_error(env, nullptr, args[1], &error);
+  return error;
 }
 
 void Environment::Register(const std::shared_ptr<Session>& session) {
@@ -81,9 +87,10 @@ std::unique_ptr<Completion> Environment::Expect(Napi::Env env,
                                                 std::vector<Napi::Reference<Napi::Value>> kept,
                                                 Napi::FunctionReference on_progress,
                                                 Napi::Promise* promise) {
-  auto* settlement = new Settlement{
-      Napi::Promise::Deferred::New(env), std::move(on_progress), std::move(kept), nullptr, {}};
-  *promise = settlement->deferred.Promise();
+  auto* settlement = new Settlement{nullptr, std::move(on_progress), std::move(kept), nullptr, {}};
+  napi_value value;
+  napi_create_promise(env, &settlement->deferred, &value);
+  *promise = Napi::Promise(env, value);
   if (expected_++ == 0) napi_ref_threadsafe_function(env, notify_);
   {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -103,7 +110,9 @@ void Environment::Enqueue(Report report) {
   }
 }
 
-void Environment::Drain(Napi::Env env) {
+// Plain calls of the C interface: in a worker that is being terminated they fail, which ends nothing, where the C++ wrappers
+// would make an error object of it, and that is fatal there. Nobody hears of such a promise.
+void Environment::Drain(napi_env env) {
   while (true) {
     Report report;
     {
@@ -112,25 +121,30 @@ void Environment::Drain(Napi::Env env) {
       report = reports_.front();
       reports_.pop_front();
     }
-    try {
-      if (report.done == 0) {
-        Settle(env, std::unique_ptr<Settlement>(report.settlement));
-      } else if (!report.settlement->on_progress.IsEmpty()) {
-        report.settlement->on_progress.Call(
-            {Napi::Number::New(env, static_cast<double>(report.done))});
-      }
-    } catch (const Napi::Error&) {
-      // A worker that is being terminated runs no JavaScript any more: nobody hears of this.
+    if (report.done == 0) {
+      Settle(env, std::unique_ptr<Settlement>(report.settlement));
+    } else if (!report.settlement->on_progress.IsEmpty()) {
+      napi_value undefined, done, result;
+      napi_get_undefined(env, &undefined);
+      napi_create_double(env, static_cast<double>(report.done), &done);
+      napi_call_function(env, undefined, report.settlement->on_progress.Value(), 1, &done, &result);
+      bool thrown = false;
+      napi_is_exception_pending(env, &thrown);
+      if (thrown) napi_get_and_clear_last_exception(env, &result);
     }
   }
 }
 
-void Environment::Settle(Napi::Env env, std::unique_ptr<Settlement> s) {
+void Environment::Settle(napi_env env, std::unique_ptr<Settlement> s) {
   if (--expected_ == 0) napi_unref_threadsafe_function(env, notify_);
-  if (s->code)
-    s->deferred.Reject(MakeError(env, s->code, s->message));
-  else
-    s->deferred.Resolve(env.Undefined());
+  if (s->code) {
+    napi_value error = MakeError(env, s->code, s->message);
+    if (error) napi_reject_deferred(env, s->deferred, error);
+  } else {
+    napi_value undefined;
+    napi_get_undefined(env, &undefined);
+    napi_resolve_deferred(env, s->deferred, undefined);
+  }
 }
 
 void Environment::Shutdown() {

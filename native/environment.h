@@ -17,7 +17,7 @@ namespace triga {
 // A promise that a job will settle, and the JavaScript memory that it writes to meanwhile. Made and destroyed on the
 // environment's own thread.
 struct Settlement {
-  Napi::Promise::Deferred deferred;
+  napi_deferred deferred = nullptr;
   Napi::FunctionReference on_progress;  // empty: nobody asks
   std::vector<Napi::Reference<Napi::Value>> kept;
   const char* code = nullptr;
@@ -31,7 +31,7 @@ class Environment : public std::enable_shared_from_this<Environment> {
   static Environment& Of(Napi::Env env);
 
   // Error that JavaScript sees: made by the factory that lib/ has set, so that it has the right class.
-  Napi::Value MakeError(Napi::Env env, const char* code, const std::string& message) const;
+  napi_value MakeError(napi_env env, const char* code, const std::string& message) const;
   void SetErrorFactory(Napi::Function factory) { error_factory_ = Napi::Persistent(factory); }
 
   void Register(const std::shared_ptr<Session>& session);
@@ -48,8 +48,8 @@ class Environment : public std::enable_shared_from_this<Environment> {
     int64_t done;
   };
   void Enqueue(Report report);
-  void Settle(Napi::Env env, std::unique_ptr<Settlement> settlement);
-  void Drain(Napi::Env env);
+  void Settle(napi_env env, std::unique_ptr<Settlement> settlement);
+  void Drain(napi_env env);
   void Shutdown();
 
   napi_threadsafe_function notify_ = nullptr;

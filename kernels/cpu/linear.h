@@ -266,7 +266,8 @@ void linear_chunk(const LinearArgs& a, int64_t row, int64_t rows, const char* w,
   for (int64_t i = 0; i < rows * kTileCols; i += kPanel) F32x16::zero().store(sums + i);
   const bool padded = sizeof(X) == 2, blocked = rows > kMaxTileRows;
   const int64_t steps = padded ? ceil_div(a.k, 2) : a.k / Weights::kStep;
-  const int64_t wide = tile_panels(static_cast<int>(least(rows, kMaxTileRows)));
+  const int64_t wide =
+      blocked ? tile_panels(kMaxTileRows) : most(2, tile_panels(static_cast<int>(rows)));
   const bool widen = Weights::kWiden && rows > kDirectRows;
   const int64_t step_bytes = widen ? Weights::kStep * 64 : Weights::kBytes;
   const int64_t most_steps = blocked ? kBlockBytes / step_bytes / wide : most(steps, 1);
