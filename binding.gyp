@@ -24,7 +24,8 @@
       "sources": ["<@(native_sources)"],
       "cflags_cc!": ["-fno-rtti"],
       "xcode_settings": { "GCC_ENABLE_CPP_RTTI": "YES" },
-      "defines": ["NAPI_VERSION=8", "TRIGA_VERSION=\"<!(node -p \"require('./package.json').version\")\""],
+      # The first define: what cannot be thrown, because the environment is ending, ends nothing else.
+      "defines": ["NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS", "NAPI_VERSION=8", "TRIGA_VERSION=\"<!(node -p \"require('./package.json').version\")\""],
       "dependencies": [
         "<!(node -p \"require('node-addon-api').targets\"):node_addon_api_except_all",
         "kernels_scalar"
