@@ -31,7 +31,7 @@
         "kernels_scalar"
       ],
       "conditions": [
-        ["target_arch=='x64'", { "dependencies": ["kernels_avx2", "kernels_avx512", "kernels_avx512_bf16"] }],
+        ["target_arch=='x64'", { "dependencies": ["kernels_avx2", "kernels_avx512", "kernels_avx512_bf16", "kernels_avx512_amx"] }],
         ["target_arch=='arm64'", { "dependencies": ["kernels_neon"] }],
         # Node would unload the addon with its last worker thread, under the feet of the pool.
         ["OS=='linux'", {
@@ -66,6 +66,14 @@
           "defines": ["TRIGA_ISA=avx512_bf16"],
           "cflags_cc": ["<@(avx512_bf16_flags)"],
           "xcode_settings": { "OTHER_CPLUSPLUSFLAGS": ["<@(avx512_bf16_flags)"] },
+          "msvs_settings": { "VCCLCompilerTool": { "AdditionalOptions": ["/arch:AVX512"] } }
+        },
+        {
+          "target_name": "kernels_avx512_amx",
+          "type": "static_library",
+          "defines": ["TRIGA_ISA=avx512_amx"],
+          "cflags_cc": ["<@(avx512_amx_flags)"],
+          "xcode_settings": { "OTHER_CPLUSPLUSFLAGS": ["<@(avx512_amx_flags)"] },
           "msvs_settings": { "VCCLCompilerTool": { "AdditionalOptions": ["/arch:AVX512"] } }
         }
       ]

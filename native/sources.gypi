@@ -17,7 +17,7 @@
       "kernels/cpu/dispatch.cc"
     ],
     "isa_sources": ["kernels/cpu/target.cc"],
-    "isa_x64": ["scalar", "avx2", "avx512", "avx512_bf16"],
+    "isa_x64": ["scalar", "avx2", "avx512", "avx512_bf16", "avx512_amx"],
     "isa_arm64": ["scalar", "neon"],
     "scalar_flags": [],
     "avx2_flags": ["-mavx2", "-mfma", "-mf16c"],
@@ -25,6 +25,10 @@
     "avx512_bf16_flags": [
       "-mavx2", "-mfma", "-mf16c", "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vnni",
       "-mavx512bf16"
+    ],
+    "avx512_amx_flags": [
+      "-mavx2", "-mfma", "-mf16c", "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vnni",
+      "-mavx512bf16", "-mamx-tile", "-mamx-bf16", "-mamx-int8"
     ],
     "neon_flags": [],
     "shared_flags": [

@@ -24,6 +24,8 @@ export const cpuPlaces: readonly Place[] = availableIsas().map((isa) => ({
   device: 'cpu',
   isa,
 }));
+/** Whether bf16 weights meet activations rounded to bf16 there: 8 bits of each factor. */
+export const roundsToBF16 = ({ isa }: Place): boolean => isa === 'avx512_bf16' || isa === 'avx512_amx';
 export const places: readonly Place[] = [reference, ...cpuPlaces];
 
 /** A graph and what to feed it. */

@@ -69,10 +69,11 @@ enum class ReduceOp : int32_t { kSum = 0, kMax = 1 };
 
 // y[r, :] = act(x[r, :] · Wᵀ + bias) (+ residual[r, :]), or with gated panels
 // y[r, :] = act(gate) * up (+ residual). Each output is one f32 FMA chain over ascending k (for the bf16 dot product: over
-// ascending pairs of k), starting from 0, whatever the tile; bias, activation, gate and residual follow in that order.
+// ascending pairs of k, or with AMX blocks of 32), starting from 0, whatever the tile; bias, activation, gate and residual
+// follow in that order.
 // Tiles: column tiles.
 struct LinearArgs {
-  const void* x;          // [rows, k], f32; for linear_bf16_dot bf16, zero-padded to an even k
+  const void* x;          // [rows, k], f32; for linear_bf16_dot as to_bf16 leaves it
   const void* panels;     // n columns (with gated panels 2n)
   const float* bias;      // in panel order, padded with 0 to whole panels; or null
   const float* residual;  // [rows, n] or null; may be y
@@ -208,10 +209,12 @@ struct SoftmaxArgs {
   int32_t log;
 };
 
-// y[r] = bf16 of x[r], nearest even, an odd k padded with one 0. Tiles: rows.
+// Activations for linear_bf16_dot of the same level: bf16 of x[rows, k], nearest even, an odd k padded with one 0. Rows lie one
+// after the other, y_stride apart; with AMX, y_stride is the even k, and 16 rows (the last ones: as many as there are) make
+// blocks [rows][32] of ascending k, the last as narrow as k is. Tiles: rows, with AMX 16 of them.
 struct ToBF16Args {
   const float* x;
-  uint16_t* y;  // [rows, y_stride]
+  uint16_t* y;
   int64_t rows, k, x_stride, y_stride;
 };
 
@@ -231,7 +234,7 @@ struct Kernel {
 struct CpuKernels {
   const char* isa;
   Kernel<LinearArgs> linear_f32, linear_f16, linear_bf16;  // f32 activations
-  Kernel<LinearArgs> linear_bf16_dot;  // bf16 activations; run is null without the instruction
+  Kernel<LinearArgs> linear_bf16_dot;  // bf16 activations; run is null without an instruction
   Kernel<PackArgs> pack;
   Kernel<EmbeddingArgs> embedding;
   Kernel<NormArgs> rms_norm, layer_norm;

@@ -325,14 +325,6 @@ template <class Weights>
 constexpr Kernel<LinearArgs> linear_kernel() {
   return {linear_tiles, linear_scratch, linear_run<Weights>};
 }
-constexpr Kernel<LinearArgs> linear_dot_kernel() {
-  if constexpr (kHasDotBF16) {
-    return linear_kernel<WeightsBF16Dot>();
-  } else {
-    return {linear_tiles, linear_scratch, nullptr};
-  }
-}
-
 // y[r] = bf16 of x[r]: nearest even, an odd k padded with one 0; a NaN stays one.
 inline int64_t to_bf16_tiles(const ToBF16Args& a) { return a.rows; }
 inline void to_bf16_run(const ToBF16Args& a, int64_t begin, int64_t end, void*) {
@@ -348,6 +340,17 @@ inline void to_bf16_run(const ToBF16Args& a, int64_t begin, int64_t end, void*) 
     }
   }
 }
+
+#if !defined(__AMX_BF16__)  // linear_amx.h has others
+constexpr Kernel<LinearArgs> linear_dot_kernel() {
+  if constexpr (kHasDotBF16) {
+    return linear_kernel<WeightsBF16Dot>();
+  } else {
+    return {linear_tiles, linear_scratch, nullptr};
+  }
+}
+constexpr Kernel<ToBF16Args> to_bf16_kernel() { return {to_bf16_tiles, nullptr, to_bf16_run}; }
+#endif
 
 }  // namespace
 }  // namespace triga

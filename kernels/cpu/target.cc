@@ -5,6 +5,7 @@
 #include "kernels/cpu/embedding.h"
 #include "kernels/cpu/kernel.h"
 #include "kernels/cpu/linear.h"
+#include "kernels/cpu/linear_amx.h"
 #include "kernels/cpu/norm.h"
 #include "kernels/cpu/pack.h"
 #include "kernels/cpu/reduce.h"
@@ -37,7 +38,7 @@ const CpuKernels TRIGA_TABLE = {
     {copy_tiles, nullptr, copy_run},
     {reduce_tiles, nullptr, reduce_run},
     {softmax_tiles, nullptr, softmax_run},
-    {to_bf16_tiles, nullptr, to_bf16_run},
+    to_bf16_kernel(),
     row_stats,
 };
 

@@ -76,7 +76,7 @@ class CpuSession implements Session {
   constructor(binding: Binding, source: ParamSource, isa: string, threads: number) {
     this.#native = new binding.Session(isa, threads);
     this.#source = source;
-    this.#traits = { bf16Dot: isa === 'avx512_bf16' };
+    this.#traits = { bf16Dot: this.#native.bf16Dot };
   }
 
   get bytes(): number {

@@ -187,8 +187,8 @@ void TestBinaryAndCopy(const CpuKernels& k) {
 }
 
 void TestToBF16(const CpuKernels& k) {
-  for (int64_t rows : {0, 1, 3}) {
-    for (int64_t cols : {1, 2, 15, 16, 17, 33, 64}) {
+  for (int64_t rows : {0, 1, 3, 16, 35}) {
+    for (int64_t cols : {1, 2, 15, 16, 17, 33, 64, 70}) {
       where = std::string(k.isa) + " to_bf16 " + std::to_string(cols);
       const int64_t even = (cols + 1) / 2 * 2;
       vector<float> x(static_cast<size_t>(rows * cols));
@@ -198,7 +198,7 @@ void TestToBF16(const CpuKernels& k) {
       Run(k.to_bf16, ToBF16Args{x.data(), y.data(), rows, cols, cols, even}, true);
       for (int64_t r = 0; r < rows; ++r) {
         for (int64_t c = 0; c < cols; ++c)
-          want[static_cast<size_t>(r * even + c)] = ToBF16(x[static_cast<size_t>(r * cols + c)]);
+          want[PlaceOfBF16(k, rows, even, r, c)] = ToBF16(x[static_cast<size_t>(r * cols + c)]);
       }
       Check(y == want, "value");
     }

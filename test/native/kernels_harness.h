@@ -70,6 +70,14 @@ uint16_t ToBF16(float x);
 float FromF16(uint16_t h);
 uint16_t ToF16(float x);
 
+// Where to_bf16 puts x[r][c] of `rows` rows of `even` numbers.
+inline size_t PlaceOfBF16(const CpuKernels& k, int64_t rows, int64_t even, int64_t r, int64_t c) {
+  if (std::strcmp(k.isa, "avx512_amx") != 0) return static_cast<size_t>(r * even + c);
+  const int64_t first = r / 16 * 16, height = std::min<int64_t>(16, rows - first),
+                block = c / 32 * 32, width = std::min<int64_t>(32, even - block);
+  return static_cast<size_t>(first * even + block * height + (r - first) * width + c - block);
+}
+
 inline double Sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
 // Scratch memory of exactly the size that a kernel asks for, and behind it a guard that it must leave alone. A sanitizer

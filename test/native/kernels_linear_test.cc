@@ -170,18 +170,21 @@ void TestLinear(const CpuKernels& kernels) {
         const vector<float> bias = Floats(static_cast<size_t>(panels * 16));
         const int64_t x_stride = dot ? (k + 1) / 2 * 2 : k;
         vector<float> x(static_cast<size_t>(max_rows * x_stride));
-        vector<uint16_t> xh(x.size());
         for (size_t i = 0; i < x.size(); ++i) {
           x[i] = dot && k % 2 && static_cast<int64_t>(i) % x_stride == k ? 0 : Uniform();
-          xh[i] = ToBF16(x[i]);
-          if (dot) x[i] = FromBF16(xh[i]);
+          if (dot) x[i] = FromBF16(ToBF16(x[i]));
         }
         const vector<float> residual = Floats(static_cast<size_t>(max_rows * n));
         const auto run = [&](int64_t from, int64_t rows, Activation act, bool extras,
                              bool shuffled) {
           // Rows in buffers of exactly their size.
           vector<float> xs(x.begin() + from * x_stride, x.begin() + (from + rows) * x_stride);
-          vector<uint16_t> hs(xh.begin() + from * x_stride, xh.begin() + (from + rows) * x_stride);
+          vector<uint16_t> hs(xs.size());
+          for (int64_t r = 0; r < rows; ++r) {
+            for (int64_t c = 0; c < x_stride; ++c)
+              hs[PlaceOfBF16(kernels, rows, x_stride, r, c)] =
+                  ToBF16(xs[static_cast<size_t>(r * x_stride + c)]);
+          }
           vector<float> y(residual.begin() + from * n, residual.begin() + (from + rows) * n);
           LinearArgs a{};
           a.x = dot ? static_cast<const void*>(hs.data()) : xs.data();

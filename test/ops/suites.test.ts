@@ -5,7 +5,16 @@ import { verify } from '../../lib/ir/verify.js';
 import { decompose } from '../../lib/passes/decompose.js';
 import { optimize } from '../../lib/passes/pipeline.js';
 import type { Tensor } from '../../lib/tensor.js';
-import { cpuPlaces, differences, type Place, type Program, programOf, reference, run } from '../replay.js';
+import {
+  cpuPlaces,
+  differences,
+  type Place,
+  type Program,
+  programOf,
+  reference,
+  roundsToBF16,
+  run,
+} from '../replay.js';
 import { suites } from '../suites/all.js';
 import type { Sample } from '../suites/suite.js';
 
@@ -14,11 +23,11 @@ const lacks: Readonly<Record<string, readonly string[]>> = { cpu: [] };
 
 const ops = Object.keys(suites);
 const tolerance = 1e-5;
-/** bf16 weights meet activations rounded to bf16 where the CPU has the dot product: 8 bits of each factor. */
+/** Where bf16 weights meet activations rounded to bf16. */
 const dotTolerance = 1e-2;
 
-const toleranceOf = (sample: Sample, { isa }: Place): number => {
-  const dot = isa === 'avx512_bf16' && Object.values(sample.inputs).some((i) => i.dtype === 'bf16');
+const toleranceOf = (sample: Sample, place: Place): number => {
+  const dot = roundsToBF16(place) && Object.values(sample.inputs).some((i) => i.dtype === 'bf16');
   return dot ? dotTolerance : (sample.tolerance ?? tolerance);
 };
 
