@@ -325,7 +325,7 @@ inline void attention_tile(const AttentionArgs& a, int64_t b, int64_t kv_head, i
     }
     // Few pairs wait for memory: ask for the next span. Many find it in L2, where the tile before
     // left it.
-    for (int64_t i = 0; i < kSpanBlocks && count <= kMaxTileRows * 2; ++i) {
+    for (int64_t i = 0; i < kSpanBlocks && count <= kMaxTileRows; ++i) {
       const int64_t at = start + kSpan + i * kBlock;
       if (at >= to) break;
       const int64_t place = (table[at / kBlock] * a.kv_heads + kv_head) * dim * kBlock;
