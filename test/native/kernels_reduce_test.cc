@@ -110,6 +110,7 @@ void TestNorm(const CpuKernels& k) {
       for (int layer = 0; layer < 2; ++layer) {
         vector<float> y(x.size()), z(x.size());
         vector<double> want(x.size());
+        double deviation = 1;  // the least of any row
         const NormArgs args{x.data(), wp, bp, y.data(), rows, cols, cols, cols, 1e-5f};
         NormArgs other = args;
         other.y = z.data();
@@ -124,6 +125,7 @@ void TestNorm(const CpuKernels& k) {
           for (int64_t c = 0; c < cols; ++c)
             square += std::pow(x[static_cast<size_t>(r * cols + c)] - mean, 2) /
                       static_cast<double>(cols);
+          deviation = std::min(deviation, std::sqrt(square + 1e-5f));
           for (int64_t c = 0; c < cols; ++c) {
             double v = (x[static_cast<size_t>(r * cols + c)] - mean) / std::sqrt(square + 1e-5f);
             if (wp) v *= wp[c];
@@ -131,8 +133,9 @@ void TestNorm(const CpuKernels& k) {
             want[static_cast<size_t>(r * cols + c)] = v;
           }
         }
-        // A single column's variance is rounding alone: (x − mean)² of some ulp beside eps.
-        CheckClose(y, want, 2e-6, layer ? 2e-5 : 1e-6, layer ? "layer_norm" : "rms_norm");
+        // x − mean is off by an ulp or so of the mean (3), which the norm magnifies.
+        CheckClose(y, want, 2e-6, layer ? 5e-7 / deviation : 1e-6,
+                   layer ? "layer_norm" : "rms_norm");
       }
     }
   }
