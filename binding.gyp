@@ -32,7 +32,7 @@
       ],
       "conditions": [
         ["target_arch=='x64'", { "dependencies": ["kernels_avx2", "kernels_avx512", "kernels_avx512_bf16", "kernels_avx512_amx"] }],
-        ["target_arch=='arm64'", { "dependencies": ["kernels_neon"] }],
+        ["target_arch=='arm64'", { "dependencies": ["kernels_neon", "kernels_neon_dotprod", "kernels_neon_i8mm"] }],
         # Node would unload the addon with its last worker thread, under the feet of the pool.
         ["OS=='linux'", {
           "ldflags": ["-Wl,-z,nodelete", "-Wl,--version-script=<(module_root_dir)/native/exports.map"]
@@ -86,6 +86,20 @@
           "defines": ["TRIGA_ISA=neon"],
           "cflags_cc": ["<@(neon_flags)"],
           "xcode_settings": { "OTHER_CPLUSPLUSFLAGS": ["<@(neon_flags)"] }
+        },
+        {
+          "target_name": "kernels_neon_dotprod",
+          "type": "static_library",
+          "defines": ["TRIGA_ISA=neon_dotprod"],
+          "cflags_cc": ["<@(neon_dotprod_flags)"],
+          "xcode_settings": { "OTHER_CPLUSPLUSFLAGS": ["<@(neon_dotprod_flags)"] }
+        },
+        {
+          "target_name": "kernels_neon_i8mm",
+          "type": "static_library",
+          "defines": ["TRIGA_ISA=neon_i8mm"],
+          "cflags_cc": ["<@(neon_i8mm_flags)"],
+          "xcode_settings": { "OTHER_CPLUSPLUSFLAGS": ["<@(neon_i8mm_flags)"] }
         }
       ]
     }]

@@ -18,7 +18,7 @@
     ],
     "isa_sources": ["kernels/cpu/target.cc"],
     "isa_x64": ["scalar", "avx2", "avx512", "avx512_bf16", "avx512_amx"],
-    "isa_arm64": ["scalar", "neon"],
+    "isa_arm64": ["scalar", "neon", "neon_dotprod", "neon_i8mm"],
     "scalar_flags": [],
     "avx2_flags": ["-mavx2", "-mfma", "-mf16c"],
     "avx512_flags": ["-mavx2", "-mfma", "-mf16c", "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq"],

@@ -1,6 +1,7 @@
 // Chooses the kernels that this CPU, and the operating system that saves its registers, can run.
 #include <cstring>
 
+#include "kernels/cpu/cpu_words.h"
 #include "kernels/cpu/kernel.h"
 
 #if defined(__x86_64__)
@@ -9,6 +10,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
 #endif
 
 namespace triga {
@@ -17,17 +20,16 @@ extern const CpuKernels kernels_scalar;
 #if defined(__x86_64__)
 extern const CpuKernels kernels_avx2, kernels_avx512, kernels_avx512_bf16, kernels_avx512_amx;
 #elif defined(__aarch64__)
-extern const CpuKernels kernels_neon;
+extern const CpuKernels kernels_neon, kernels_neon_dotprod, kernels_neon_i8mm;
 #endif
 
 namespace {
 
 #if defined(__x86_64__)
 
-struct Features {
-  bool avx2 = false, avx512 = false, avx512_bf16 = false, amx = false;
-};
+using Words = X64Words;
 
+// Only where CPUID says OSXSAVE.
 uint32_t SavedRegisters() {
   uint32_t low, high;
   __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
@@ -45,82 +47,79 @@ bool MayUseTiles() {
 #endif
 }
 
-// Bits as in Intel's and AMD's manuals on CPUID.
-Features Detect() {
-  Features f;
+Words ReadWords() {
+  Words w = {};
   uint32_t a, b, c, d;
-  if (!__get_cpuid(1, &a, &b, &c, &d)) return f;
-  const auto bit = [](uint32_t word, int i) { return (word >> i & 1) != 0; };
-  const bool fma = bit(c, 12), osxsave = bit(c, 27), avx = bit(c, 28), f16c = bit(c, 29);
-  if (!osxsave) return f;
-  const uint32_t saved = SavedRegisters();
-  const bool ymm = (saved & 0x06) == 0x06, zmm = (saved & 0xe6) == 0xe6;
-  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return f;
+  if (!__get_cpuid(1, &a, &b, &c, &d)) return w;
+  w.leaf1_ecx = c;
+  if (has_bit(c, 27)) w.xcr0 = SavedRegisters();
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return w;
+  w.leaf7_ebx = b;
+  w.leaf7_ecx = c;
+  w.leaf7_edx = d;
   const uint32_t subleaves = a;
-  f.avx2 = ymm && avx && fma && f16c && bit(b, 5);
-  // F, DQ, BW, VL
-  f.avx512 = f.avx2 && zmm && bit(b, 16) && bit(b, 17) && bit(b, 30) && bit(b, 31);
-  const bool vnni = bit(c, 11);
-  // TILE, BF16, INT8
-  const bool amx = bit(d, 24) && bit(d, 22) && bit(d, 25) && (saved >> 17 & 3) == 3;
-  if (subleaves >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d)) {
-    f.avx512_bf16 = f.avx512 && vnni && bit(a, 5);
-  }
-  f.amx = f.avx512_bf16 && amx && MayUseTiles();
-  return f;
+  if (subleaves >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d)) w.leaf7_1_eax = a;
+  if (has_tiles(w)) w.tiles_granted = MayUseTiles();
+  return w;
 }
 
-const Features& Cpu() {
-  static const Features features = Detect();
-  return features;
+#elif defined(__aarch64__)
+
+using Words = Arm64Words;
+
+Words ReadWords() {
+#if defined(__linux__)
+  return {getauxval(AT_HWCAP), getauxval(AT_HWCAP2)};
+#else
+  return {1 << 1, 0};  // aarch64 is never without ASIMD; nobody asks macOS or Windows for more yet
+#endif
 }
-
-bool Always() { return true; }
-bool HasAvx2() { return Cpu().avx2; }
-bool HasAvx512() { return Cpu().avx512; }
-bool HasAvx512Bf16() { return Cpu().avx512_bf16; }
-bool HasAmx() { return Cpu().amx; }
-
-struct Level {
-  const CpuKernels* kernels;
-  bool (*runs)();
-};
-constexpr Level kLevels[] = {
-    {&kernels_avx512_amx, HasAmx}, {&kernels_avx512_bf16, HasAvx512Bf16},
-    {&kernels_avx512, HasAvx512},  {&kernels_avx2, HasAvx2},
-    {&kernels_scalar, Always},
-};
 
 #else
 
-bool Always() { return true; }
+struct Words {};
+Words ReadWords() { return {}; }
+
+#endif
+
+bool Always(const Words&) { return true; }
 
 struct Level {
   const CpuKernels* kernels;
-  bool (*runs)();
+  bool (*runs)(const Words&);
 };
 constexpr Level kLevels[] = {
-#if defined(__aarch64__)
-    {&kernels_neon, Always},
+#if defined(__x86_64__)
+    {&kernels_avx512_amx, runs_avx512_amx},
+    {&kernels_avx512_bf16, runs_avx512_bf16},
+    {&kernels_avx512, runs_avx512},
+    {&kernels_avx2, runs_avx2},
+#elif defined(__aarch64__)
+    {&kernels_neon_i8mm, runs_neon_i8mm},
+    {&kernels_neon_dotprod, runs_neon_dotprod},
+    {&kernels_neon, runs_neon},
 #endif
     {&kernels_scalar, Always},
 };
 
-#endif
+bool Runs(const Level& level) {
+  static const Words words = ReadWords();
+  return level.runs(words);
+}
 
 }  // namespace
 
 int AvailableIsas(const char** names) {
   int count = 0;
   for (const Level& level : kLevels) {
-    if (level.runs()) names[count++] = level.kernels->isa;
+    if (Runs(level)) names[count++] = level.kernels->isa;
   }
   return count;
 }
 
 const CpuKernels* SelectKernels(const char* force) {
   for (const Level& level : kLevels) {
-    if (!level.runs()) continue;
+    if (!Runs(level)) continue;
     if (!force || std::strcmp(force, level.kernels->isa) == 0) return level.kernels;
   }
   return nullptr;

@@ -23,6 +23,7 @@ namespace triga::test {
 
 using std::vector;
 
+void TestDispatch();
 // One family of kernels at one level each; kernels_<family>_test.cc.
 void TestUnary(const CpuKernels&);
 void TestBinaryAndCopy(const CpuKernels&);

@@ -130,10 +130,13 @@ void TestLevel(const CpuKernels& k) {
 }  // namespace
 }  // namespace triga::test
 
-int main() {
+// The levels named by the arguments, or all that run here.
+int main(int argc, char** argv) {
   using namespace triga;
   using namespace triga::test;
+  TestDispatch();
 #ifdef TRIGA_EMULATED_TABLE
+  (void)argc, (void)argv;
   TestLevel(TRIGA_EMULATED_TABLE);
 #else
   const char* names[8];
@@ -143,7 +146,13 @@ int main() {
         "the best level comes first");
   Check(SelectKernels("none such") == nullptr, "an unknown level");
   Check(std::strcmp(names[count - 1], "scalar") == 0, "scalar is always there");
-  for (int i = 0; i < count; ++i) TestLevel(*SelectKernels(names[i]));
+  vector<std::string> levels(argv + 1, argv + argc);
+  if (levels.empty()) levels.assign(names, names + count);
+  for (const std::string& level : levels) {
+    const CpuKernels* kernels = SelectKernels(level.c_str());
+    Check(kernels, level + " does not run here");
+    if (kernels) TestLevel(*kernels);
+  }
 #endif
   return failures ? 1 : 0;
 }

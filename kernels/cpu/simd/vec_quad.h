@@ -1,8 +1,9 @@
 // F32x16 as four vectors of four floats in the compiler's own vector types: the scalar level (what
-// the architecture's baseline gives; fma is a product and a sum, rounded each) and, on aarch64,
-// NEON with its fused fma. See vec.h.
+// the architecture's baseline gives; fma is a product and a sum, rounded each) and, where the level
+// defines TRIGA_NEON, NEON with its fused fma. The baseline of aarch64 has NEON too: __ARM_NEON
+// does not tell the two levels apart. See vec.h.
 #pragma once
-#if defined(__ARM_NEON)
+#if defined(TRIGA_NEON)
 #include <arm_neon.h>
 #endif
 
@@ -84,7 +85,7 @@ TRIGA_INLINE Mask16 mask4(F f) {
 }
 
 TRIGA_INLINE F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {
-#if defined(__ARM_NEON)
+#if defined(TRIGA_NEON)
   return each4([&](int i) { return Float4(vfmaq_f32(c.v[i], a.v[i], b.v[i])); });
 #else
   return a * b + c;
@@ -190,7 +191,7 @@ TRIGA_INLINE uint16_t narrow_bf16(float x) {
 }
 
 TRIGA_INLINE F32x16 load_f16(const uint16_t* p) {
-#if defined(__ARM_NEON)
+#if defined(TRIGA_NEON)
   return each4(
       [&](int i) { return Float4(vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p + 4 * i)))); });
 #else
@@ -242,7 +243,7 @@ inline void transpose16(uint32_t* m) {
 TRIGA_INLINE void prefetch(const void* p) { __builtin_prefetch(p); }
 
 // A panel's vector takes four registers: of 32 on aarch64, of 16 elsewhere.
-#if defined(__ARM_NEON)
+#if defined(__aarch64__)
 constexpr int kMaxTileRows = 6;
 #else
 constexpr int kMaxTileRows = 2;
