@@ -1,9 +1,11 @@
-// node scripts/build_native_tests.mjs [--sanitize] [--emulate] [--run] [--bench]: builds test/native/kernels_*test.cc and
-// scripts/bench_kernels.cc into build/native-tests/ with the sources and flags of native/sources.gypi.
+// node scripts/build_native_tests.mjs [--sanitize] [--emulate] [--arm64] [--run] [--bench]: builds test/native/kernels_*test.cc
+// and scripts/bench_kernels.cc into build/native-tests/ with the sources and flags of native/sources.gypi.
 //   --sanitize  with the address and undefined-behaviour sanitizers, into build/native-tests/sanitize/
 //   --emulate   also tests the AVX-512 levels on a CPU without them (test/native/simde_avx512.h); needs the SIMDe headers
 //               (Debian: libsimde-dev), found through the environment variable SIMDE_INCLUDE or the compiler's own search
 //               path; without them it is skipped with a message, or fails where the environment variable CI is set
+//   --arm64     the levels of arm64 from x64, with a cross compiler and without the benchmark, into build/native-tests/arm64/;
+//               --run takes qemu-aarch64-static (Debian: g++-aarch64-linux-gnu, qemu-user-static)
 //   --run       runs the tests; --bench runs the benchmark
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
@@ -13,16 +15,19 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const options = new Set(process.argv.slice(2));
 for (const option of options) {
-  if (!['--sanitize', '--emulate', '--run', '--bench'].includes(option))
+  if (!['--sanitize', '--emulate', '--arm64', '--run', '--bench'].includes(option))
     throw new Error(`unknown option ${option}`);
 }
 const sanitize = options.has('--sanitize');
-const out = path.join(root, 'build/native-tests', sanitize ? 'sanitize' : '');
+const cross = options.has('--arm64');
+if (cross && (options.has('--emulate') || options.has('--bench')))
+  throw new Error('--arm64 goes with neither --emulate nor --bench');
+const out = path.join(root, 'build/native-tests', cross ? 'arm64' : '', sanitize ? 'sanitize' : '');
 mkdirSync(out, { recursive: true });
 
 const { variables } = JSON.parse(readFileSync(path.join(root, 'native/sources.gypi'), 'utf8'));
-const isas = process.arch === 'arm64' ? variables.isa_arm64 : variables.isa_x64;
-const [cxx, ...cxxArgs] = (process.env.CXX ?? 'g++').split(' ');
+const isas = cross || process.arch === 'arm64' ? variables.isa_arm64 : variables.isa_x64;
+const [cxx, ...cxxArgs] = cross ? ['aarch64-linux-gnu-g++'] : (process.env.CXX ?? 'g++').split(' ');
 const common = [
   ...variables.shared_flags,
   ...(sanitize
@@ -89,8 +94,8 @@ jobs.push(
   ...['kernels_test', ...families].map(
     (name) => () => compile(['-c', `test/native/${name}.cc`, '-o', object(name)]),
   ),
-  () => compile(['-c', 'scripts/bench_kernels.cc', '-o', object('bench_kernels')]),
 );
+if (!cross) jobs.push(() => compile(['-c', 'scripts/bench_kernels.cc', '-o', object('bench_kernels')]));
 for (const isa of emulated) {
   const flags = [
     ...variables.avx2_flags,
@@ -105,15 +110,21 @@ for (const isa of emulated) {
   jobs.push(() => compile([table, '-c', 'test/native/kernels_test.cc', '-o', object(`test_${isa}`)]));
 }
 
-const worker = async () => {
-  for (let job = jobs.shift(); job; job = jobs.shift()) await job();
+/** Two at a time. */
+const both = async (queue) => {
+  const worker = async () => {
+    for (let job = queue.shift(); job; job = queue.shift()) await job();
+  };
+  await Promise.all([worker(), worker()]);
 };
-await Promise.all([worker(), worker()]);
+await both(jobs);
 
 const objects = [...isas.map(object), object('dispatch')];
 const tests = families.map(object);
-await compile([object('kernels_test'), ...tests, ...objects, '-o', path.join(out, 'kernels_test')]);
-await compile([object('bench_kernels'), ...objects, '-pthread', '-o', path.join(out, 'bench_kernels')]);
+const link = cross ? ['-static'] : ['-pthread']; // static: qemu then needs no system root
+await compile([object('kernels_test'), ...tests, ...objects, ...link, '-o', path.join(out, 'kernels_test')]);
+if (!cross)
+  await compile([object('bench_kernels'), ...objects, ...link, '-o', path.join(out, 'bench_kernels')]);
 for (const isa of emulated) {
   await compile([
     object(`test_${isa}`),
@@ -124,7 +135,19 @@ for (const isa of emulated) {
   ]);
 }
 
-const run = (name) => execFileSync(path.join(out, name), { cwd: root, stdio: 'inherit' });
-if (options.has('--run'))
-  for (const name of ['', ...emulated.map((isa) => `_${isa}`)]) run(`kernels_test${name}`);
-if (options.has('--bench')) run('bench_kernels');
+const run = (command, args = []) =>
+  new Promise((resolve, reject) => {
+    spawn(command, args, { cwd: root, stdio: 'inherit' })
+      .on('error', reject)
+      .on('exit', (code) =>
+        code === 0 ? resolve(undefined) : reject(new Error(`${command} ${args.join(' ')} failed`)),
+      );
+  });
+const program = (name) => path.join(out, name);
+if (options.has('--run') && cross) {
+  const qemu = (isa) => () => run('qemu-aarch64-static', ['-cpu', 'max', program('kernels_test'), isa]);
+  await both(isas.map(qemu));
+} else if (options.has('--run')) {
+  for (const name of ['', ...emulated.map((isa) => `_${isa}`)]) await run(program(`kernels_test${name}`));
+}
+if (options.has('--bench')) await run(program('bench_kernels'));
