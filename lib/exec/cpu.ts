@@ -21,6 +21,7 @@ import {
 } from './binding.js';
 import { type CpuTraits, cpuLowerings } from './cpu_lowering.js';
 import type { Burst, CompileOptions, Executable, Executor, RunRequest, Session } from './executor.js';
+import { chooseIsa } from './isa.js';
 
 export interface CpuOptions {
   /** Instruction set; left out: the best that the machine has, or TRIGA_ISA. */
@@ -32,15 +33,10 @@ export interface CpuOptions {
 /** Bytes read between two progress reports. */
 const batchBytes = 64 * 2 ** 20;
 
-/** The addon's executor. Throws DeviceUnavailableError if the addon does not load, or the instruction set cannot run here. */
+/** The addon's executor. Throws DeviceUnavailableError if the addon does not load, and what {@link chooseIsa} throws. */
 export function cpuExecutor(options: CpuOptions = {}): Executor {
   const binding = loadBinding();
-  const isa = options.isa ?? (process.env.TRIGA_ISA || (binding.isas[0] ?? 'scalar'));
-  if (!binding.isas.includes(isa)) {
-    throw new UnsupportedError(
-      `cpu: this machine cannot run the instruction set "${isa}" (TRIGA_ISA); it has ${binding.isas.join(', ')}`,
-    );
-  }
+  const isa = chooseIsa(binding.isas, options.isa);
   const threads = options.threads ?? binding.defaultThreads;
   return { device: 'cpu', isa, open: (params) => new CpuSession(binding, params, isa, threads) };
 }

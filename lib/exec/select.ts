@@ -42,6 +42,8 @@ export function selectExecutor(options: SelectOptions): Selection {
 }
 
 function automatic(threads: number | undefined): Selection {
+  // It names what only the addon has: falling back would ignore it.
+  if (process.env.TRIGA_ISA) return { executor: cpuExecutor({ threads }) };
   try {
     return { executor: cpuExecutor({ threads }) };
   } catch (error) {

@@ -42,15 +42,6 @@ describe('options of loadTextModel', () => {
     await expect(loading).rejects.toBeInstanceOf(failure);
   });
 
-  test('an instruction set that is not there', async () => {
-    process.env.TRIGA_ISA = 'sse9';
-    await expect(loadTextModel(directory, { device: 'cpu' }))
-      .rejects.toThrow(/TRIGA_ISA.*scalar/)
-      .finally(() => {
-        delete process.env.TRIGA_ISA;
-      });
-  });
-
   test('no such directory, and no source', async () => {
     await expect(loadTextModel('no/such/model')).rejects.toThrow(/no\/such\/model/);
     await expect(loadTextModel(7 as unknown as string)).rejects.toBeInstanceOf(InvalidArgumentError);
