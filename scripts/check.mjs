@@ -31,6 +31,7 @@ const suites = {
     vitest('vitest', process.argv.slice(3)),
   ],
   kernels: () => [node('scripts/build_native_tests.mjs', '--emulate', '--run')],
+  cpus: () => [npm('build'), vitest('vitest-cpus', ['--mode', 'cpus', ...process.argv.slice(3)])],
   asan: () => [
     npm('build:asan'),
     vitest(
@@ -39,7 +40,7 @@ const suites = {
       sanitizerEnv,
     ),
   ],
-  full: () => [...suites.kernels(), ...suites.asan()],
+  full: () => [...suites.kernels(), ...suites.cpus(), ...suites.asan()],
 };
 
 const suite = process.argv[2] ?? '';
