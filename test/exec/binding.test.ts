@@ -45,7 +45,7 @@ function loadIn(
     } catch (error) {
       console.log(JSON.stringify({ error: error.message, code: error.code }));
     }`;
-  const { TRIGA_PREBUILD: _, ...env } = process.env;
+  const { TRIGA_PREBUILD: _, TRIGA_ISA: __, ...env } = process.env; // with TRIGA_ISA nothing falls back
   const out = execFileSync(process.execPath, ['--input-type=module', '-e', script, folder, model, device], {
     encoding: 'utf8',
     env,
