@@ -39,6 +39,8 @@ void Pause() {
 void SetFloatingPointMode() {
 #if defined(__x86_64__) || defined(_M_X64)
   _mm_setcsr(0x1f80);
+#elif defined(__aarch64__)
+  asm volatile("msr fpcr, %0" : : "r"(uint64_t{0}));
 #endif
 }
 

@@ -20,9 +20,9 @@ for (const option of options) {
 }
 const sanitize = options.has('--sanitize');
 const cross = options.has('--arm64');
-if (cross && (options.has('--emulate') || options.has('--bench')))
-  throw new Error('--arm64 goes with neither --emulate nor --bench');
-const out = path.join(root, 'build/native-tests', cross ? 'arm64' : '', sanitize ? 'sanitize' : '');
+for (const option of ['--sanitize', '--emulate', '--bench'])
+  if (cross && options.has(option)) throw new Error(`--arm64 does not go with ${option}`);
+const out = path.join(root, 'build/native-tests', cross ? 'arm64' : sanitize ? 'sanitize' : '');
 mkdirSync(out, { recursive: true });
 
 const { variables } = JSON.parse(readFileSync(path.join(root, 'native/sources.gypi'), 'utf8'));

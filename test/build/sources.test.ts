@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { isaNames } from '../../lib/exec/isa.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const read = (file: string): string => readFileSync(path.join(root, file), 'utf8');
@@ -25,6 +26,7 @@ test('every source of the addon is in the list, once', () => {
 test('every instruction set has its flags, and its target in binding.gyp', () => {
   const isas = [...new Set([...list('isa_x64'), ...list('isa_arm64')])].sort();
   for (const isa of isas) expect(variables, isa).toHaveProperty(`${isa}_flags`);
+  expect(isaNames).toEqual(expect.arrayContaining(isas));
 
   const gyp = read('binding.gyp');
   const targets = [...gyp.matchAll(/"target_name": "kernels_(\w+)"/g)].map((match) => match[1]);
