@@ -30,7 +30,9 @@
       "-mavx2", "-mfma", "-mf16c", "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vnni",
       "-mavx512bf16", "-mamx-tile", "-mamx-bf16", "-mamx-int8"
     ],
-    "neon_flags": [],
+    "neon_flags": ["-DTRIGA_NEON"],
+    "neon_dotprod_flags": ["-DTRIGA_NEON", "-march=armv8-a+dotprod"],
+    "neon_i8mm_flags": ["-DTRIGA_NEON", "-march=armv8-a+dotprod+i8mm"],
     "shared_flags": [
       "-std=c++17", "-ffp-contract=off", "-fvisibility=hidden", "-fvisibility-inlines-hidden", "-Wall", "-Wextra"
     ]

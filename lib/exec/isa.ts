@@ -7,6 +7,7 @@ export const isaNames = [
   'avx512',
   'avx512_vnni',
   'avx512_bf16',
+  'avx512_amx',
   'neon',
   'neon_dotprod',
   'neon_i8mm',
