@@ -38,7 +38,11 @@ export function show(value: unknown): string {
  * Errors: ModelFormatError.
  */
 export function parseJsonObject(bytes: Uint8Array, where: string, limits: JsonLimits = {}): JsonObject {
-  const text = decodeUtf8(bytes, where);
+  return parseJsonText(decodeUtf8(bytes, where), where, limits);
+}
+
+/** As {@link parseJsonObject}, of a text. */
+export function parseJsonText(text: string, where: string, limits: JsonLimits = {}): JsonObject {
   const { problem, duplicate } = scan(text, limits.maxDepth ?? 64, limits.maxValues ?? 2 ** 24);
   if (problem) throw new ModelFormatError(`${where}: ${problem}`);
   const value = parse(text, where);
