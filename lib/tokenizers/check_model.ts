@@ -52,21 +52,23 @@ function checkVocab(vocab: Json, path: string): number {
 
 /**
  * The library joins the two sides of each merge in a buffer as long as the longest token, and cuts the prefix off the right one by
- * its length, both unchecked.
+ * its length, both unchecked. That the vocabulary has them it finds out itself.
  */
 function checkMerges({ merges, continuing_subword_prefix }: Json, vocab: Json, path: string): void {
   if (!Array.isArray(merges)) throw malformed(path, 'model.merges', 'a list', show(merges));
   const prefix = typeof continuing_subword_prefix === 'string' ? continuing_subword_prefix : '';
-  const has = (token: string): boolean => Object.hasOwn(vocab, token);
+  const longest = Object.keys(vocab).reduce((most, token) => Math.max(most, Buffer.byteLength(token)), 0);
   for (const merge of merges as unknown[]) {
     if (typeof merge === 'string' && merge.startsWith('#version')) continue;
-    const fault = (expected: string): ModelFormatError =>
-      malformed(path, `model.merges: merge ${show(merge)}`, expected, 'something else');
     const sides: unknown = typeof merge === 'string' ? merge.split(' ') : merge;
     const [left, right] = Array.isArray(sides) && sides.length === 2 ? (sides as unknown[]) : [];
-    if (typeof left !== 'string' || typeof right !== 'string') throw fault('two tokens');
-    if (!has(left) || !has(right)) throw fault('tokens of the vocabulary');
+    const fault = (expected: string): ModelFormatError =>
+      malformed(path, 'model.merges', expected, show(merge));
+    if (typeof left !== 'string' || typeof right !== 'string') throw fault('two tokens a merge');
     if (!right.startsWith(prefix)) throw fault(`a right side that starts with ${show(prefix)}`);
-    if (!has(left + right.slice(prefix.length))) throw fault('that together they are a token of the vocabulary');
+    // A character takes three bytes at most for each unit of its length.
+    if (3 * (left.length + right.length) <= longest) continue;
+    const joined = Buffer.byteLength(left) + Buffer.byteLength(right) - Buffer.byteLength(prefix);
+    if (joined > longest) throw fault(`merges into tokens of at most ${longest} bytes, as the longest has`);
   }
 }

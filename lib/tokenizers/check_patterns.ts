@@ -20,6 +20,8 @@ export interface TextLimits {
 
 /** Steps back that are allowed, of the 10 million that end the process. */
 const maxSteps = 8_000_000;
+/** Steps that are allowed in all, where a match may step back more than once over the same characters. */
+const maxWork = 1e9;
 /** Within a run the patterns of real tokenizers step back up to a few times its length. */
 const maxRun = 2_000_000;
 /** How many times longer a text may become before it is split. */
@@ -40,12 +42,18 @@ export function checkPatterns(parts: Patterned, path: string): TextLimits {
     parts[part].map(({ pattern }) => costOf(pattern, `${path}: ${part}`)),
   );
   let [run, text] = [maxRun, Number.POSITIVE_INFINITY];
-  for (const { degree, factor, mixed } of costs) {
-    const most = degree === 0 ? Number.POSITIVE_INFINITY : Math.floor((maxSteps / factor) ** (1 / degree));
-    if (mixed) text = Math.min(text, most);
-    else run = Math.min(run, most);
+  for (const cost of costs) {
+    if (cost.mixed) text = Math.min(text, longestFor(cost));
+    else run = Math.min(run, longestFor(cost));
   }
   return { run, text };
+}
+
+function longestFor({ degree, factor }: RegexCost): number {
+  if (degree === 0) return Number.POSITIVE_INFINITY;
+  const byMatch = (maxSteps / factor) ** (1 / degree);
+  const inAll = degree === 1 ? byMatch : (maxWork / factor) ** (1 / (degree + 1));
+  return Math.floor(Math.min(byMatch, inAll));
 }
 
 function costOf(pattern: unknown, where: string): RegexCost {

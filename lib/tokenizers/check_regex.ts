@@ -53,9 +53,11 @@ function costOf(node: RegexNode, retried: boolean): RegexCost | undefined {
     case 'char':
       return free;
     case 'none':
-      return node.body ? costOf(node.body, false) : free;
+      // A look behind is tried at each length that it may have.
+      if (!node.body || (node.behind && isUnbounded(node.body))) return node.body ? undefined : free;
+      return costOfOnce(node.body, retried);
     case 'atomic':
-      return costOf(node.body, false);
+      return costOfOnce(node.body, retried);
     case 'any':
       return node.branches.reduce<RegexCost | undefined>((sum, b) => plus(sum, costOf(b, retried)), {
         ...free,
@@ -68,14 +70,29 @@ function costOf(node: RegexNode, retried: boolean): RegexCost | undefined {
   }
 }
 
+/** Of what is tried in one way only, and goes over its characters again each time that it comes to be tried. */
+function costOfOnce(body: RegexNode, retried: boolean): RegexCost | undefined {
+  const cost = costOf(body, false);
+  return retried && cost?.degree === 0 && isUnbounded(body) ? times(cost, anyNumberOf(body)) : cost;
+}
+
+/** How often something is repeated is a choice. */
+const anyNumberOf = (body: RegexNode): RegexCost => ({
+  degree: 1,
+  factor: 1,
+  mixed: setsOf(body).size > 1 || setsOf(body).has('both'),
+});
+
 function costOfAll(items: readonly RegexNode[], retried: boolean): RegexCost | undefined {
-  let cost: RegexCost | undefined = free;
+  let [again, once]: (RegexCost | undefined)[] = [free, free];
   let behind = retried;
   for (const item of items.toReversed()) {
-    cost = times(cost, costOf(item, behind));
+    const cost = costOf(item, behind);
+    if (behind) again = times(again, cost);
+    else once = larger(once, cost);
     behind ||= mayFail(item);
   }
-  return cost;
+  return larger(again, once);
 }
 
 function costOfRepeat(
@@ -88,29 +105,45 @@ function costOfRepeat(
   const rounds = retried ? max : min > 1 ? min : 1;
   const repeated = ambiguous ? power(inner, rounds) : inner;
   if (!retried || min === max) return repeated;
-  // How many rounds there were is a choice too.
-  const choice: RegexCost =
-    max === Number.POSITIVE_INFINITY
-      ? { degree: 1, factor: 1, mixed: setsOf(body).size > 1 || setsOf(body).has('both') }
-      : { degree: 0, factor: max - min + 1, mixed: false };
-  return times(repeated, choice);
+  if (max === Number.POSITIVE_INFINITY) return times(repeated, anyNumberOf(body));
+  return times(repeated, { ...free, factor: max - min + 1 });
+}
+
+function isUnbounded(node: RegexNode): boolean {
+  switch (node.kind) {
+    case 'char':
+      return false;
+    case 'any':
+      return node.branches.some(isUnbounded);
+    case 'all':
+      return node.items.some(isUnbounded);
+    case 'repeat':
+      return node.max === Number.POSITIVE_INFINITY || isUnbounded(node.body);
+    default:
+      return node.body !== undefined && isUnbounded(node.body);
+  }
 }
 
 function setsOf(node: RegexNode): Set<CharSet> {
   switch (node.kind) {
     case 'char':
       return new Set([node.set]);
-    case 'none':
-      return new Set();
     case 'any':
       return new Set(node.branches.flatMap((branch) => [...setsOf(branch)]));
     case 'all':
       return new Set(node.items.flatMap((item) => [...setsOf(item)]));
     default:
-      return setsOf(node.body);
+      return node.body ? setsOf(node.body) : new Set();
   }
 }
 
+function larger(a: RegexCost | undefined, b: RegexCost | undefined): RegexCost | undefined {
+  if (!a || !b) return undefined;
+  const most = a.degree > b.degree || (a.degree === b.degree && a.factor > b.factor) ? a : b;
+  return { ...most, mixed: a.mixed || b.mixed };
+}
+
+/** One after the other. */
 function plus(a: RegexCost | undefined, b: RegexCost | undefined): RegexCost | undefined {
   if (!a || !b) return undefined;
   const mixed = a.mixed || b.mixed;
@@ -118,6 +151,7 @@ function plus(a: RegexCost | undefined, b: RegexCost | undefined): RegexCost | u
   return { degree: a.degree, factor: a.factor + b.factor, mixed };
 }
 
+/** One for each way of the other. */
 function times(a: RegexCost | undefined, b: RegexCost | undefined): RegexCost | undefined {
   if (!a || !b) return undefined;
   const [degree, factor] = [a.degree + b.degree, a.factor * b.factor];

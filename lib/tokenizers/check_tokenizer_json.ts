@@ -17,6 +17,8 @@ interface AddedToken {
   readonly id: number;
   readonly content: string;
   readonly special: boolean;
+  /** It is looked for in the text that the normalizer leaves, in the form that the normalizer gives it. */
+  readonly normalized: boolean;
 }
 
 /** Of components inside one another. */
@@ -52,12 +54,12 @@ function checkAddedTokens(list: unknown, path: string): AddedToken[] {
   if (list === undefined || list === null) return [];
   if (!Array.isArray(list)) throw malformed(path, 'added_tokens', 'a list', show(list));
   return list.map((entry, index) => {
-    const { id, content, special } = objectAt(entry, path, `added_tokens[${index}]`);
+    const { id, content, special, normalized } = objectAt(entry, path, `added_tokens[${index}]`);
     if (!isId(id)) throw malformed(path, `added_tokens[${index}].id`, idRange, show(id));
     if (typeof content !== 'string' || content === '') {
       throw malformed(path, `added_tokens[${index}].content`, 'a text', show(content));
     }
-    return { id, content, special: special === true };
+    return { id, content, special: special === true, normalized: normalized === true };
   });
 }
 

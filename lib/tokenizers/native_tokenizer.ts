@@ -11,6 +11,7 @@ const maxDepth = 128;
 export interface NativeTokenizer {
   encode(text: string, pair: null, options: { addSpecialTokens: boolean }): Promise<{ getIds(): number[] }>;
   decode(ids: number[], skipSpecialTokens: boolean): Promise<string>;
+  getNormalizer(): { normalizeString(text: string): string } | null;
   getDecoder(): { decode(tokens: string[]): string } | null;
   idToToken(id: number): string | null;
   tokenToId(token: string): number | null;
@@ -38,7 +39,14 @@ export function loadNativeTokenizer(text: string, path: string): LoadedTokenizer
   const native = construct(text, json, path);
   native.disableTruncation();
   native.disablePadding();
-  for (const { content, id } of facts.addedTokens) {
+  const normalizer = native.getNormalizer();
+  for (const { content, id, normalized } of facts.addedTokens) {
+    if (normalized && normalizer?.normalizeString(content) === '') {
+      // The library would find it between the bytes of any character, and end the process.
+      throw new UnsupportedError(
+        `${path}: added_tokens: expected texts of which the normalizer leaves something, got ${JSON.stringify(content)}`,
+      );
+    }
     const got = native.tokenToId(content);
     if (got === id) continue;
     throw new ModelFormatError(

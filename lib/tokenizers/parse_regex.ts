@@ -4,7 +4,7 @@
  */
 export type RegexNode =
   | { readonly kind: 'char'; readonly set: CharSet }
-  | { readonly kind: 'none'; readonly body?: RegexNode }
+  | { readonly kind: 'none'; readonly body?: RegexNode; readonly behind?: boolean }
   | { readonly kind: 'all'; readonly items: readonly RegexNode[] }
   | { readonly kind: 'any'; readonly branches: readonly RegexNode[] }
   | { readonly kind: 'atomic'; readonly body: RegexNode }
@@ -138,7 +138,8 @@ function readGroup(reader: Reader, depth: number): RegexNode {
     if (!reader.skip(')')) throw new RegexFault('a group that is not closed', true);
     return node;
   };
-  if (reader.match(/^\?(=|!|<=|<!)/)) return close({ kind: 'none', body: readBranches(reader, depth) });
+  if (reader.match(/^\?[=!]/)) return close({ kind: 'none', body: readBranches(reader, depth) });
+  if (reader.match(/^\?<[=!]/)) return close({ kind: 'none', body: readBranches(reader, depth), behind: true });
   if (reader.skip('?>')) return close({ kind: 'atomic', body: readBranches(reader, depth) });
   if (reader.skip('?:') || reader.match(/^\?(<\w+>|'\w+')/u)) return close(readBranches(reader, depth));
   const options = reader.match(/^\?[imsWDSP-]+([:)])/);
@@ -181,10 +182,10 @@ function readEscape(reader: Reader): RegexNode {
     reader.take();
     return none;
   }
-  if (/^[1-9kgK]$/.test(c)) throw new RegexFault(`\\${c}`);
-  if (c === 'R' || c === 'X') {
+  if (/^[1-9kgKX]$/.test(c)) throw new RegexFault(`\\${c}`);
+  if (c === 'R') {
     reader.take();
-    return { kind: 'atomic', body: { kind: 'repeat', body: char('both'), min: 1, max: c === 'R' ? 2 : unbounded } };
+    return { kind: 'atomic', body: { kind: 'repeat', body: char('both'), min: 1, max: 2 } };
   }
   return char(setOfEscape(reader));
 }

@@ -150,8 +150,9 @@ function stringEnd(text: string, start: number): number {
 
 function isKey(text: string, after: number): boolean {
   let i = after;
-  while (i < text.length && ' \t\n\r'.includes(text.charAt(i))) i++;
-  return text.charCodeAt(i) === COLON;
+  let c = text.charCodeAt(i);
+  while (c === 0x20 || c === 0x0a || c === 0x0d || c === 0x09) c = text.charCodeAt(++i);
+  return c === COLON;
 }
 
 /** The key that a quoted literal stands for: `"\u0061"` and `"a"` are equal. A malformed literal stands for itself. */

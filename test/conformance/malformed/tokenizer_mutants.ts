@@ -29,9 +29,9 @@ function merges(): Mutant[] {
   const own = model(base).merges as string[];
   const withMerges = (more: readonly unknown[]): readonly unknown[] => [...own, ...more];
   const cases: [string, readonly unknown[], Says | undefined][] = [
-    ['a missing left token', ['\u4e00 a'], ['merge']],
-    ['a missing right token', ['a \u4e00'], ['merge']],
-    ['a missing result', ['x y'], ['merge']],
+    ['a missing left token', ['\u4e00 a'], ['model', 'vocabulary']],
+    ['a missing right token', ['a \u4e00'], ['model', 'vocabulary']],
+    ['a missing result', ['x y'], ['model', 'vocabulary']],
     ['a result longer than any token', ['hello hello'], ['merge']],
     ['a result longer than any token, as a pair', [['hello', 'hello']], ['merge']],
     ['three tokens', ['h e l'], ['merge']],
