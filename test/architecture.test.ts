@@ -21,7 +21,7 @@ const rooms: Record<string, readonly string[]> = {
   passes: graph,
   nn: graph,
   weights: base,
-  tokenizers: base,
+  tokenizers: [...base, 'weights'],
   models: [...graph, 'nn', 'weights'],
   plan: graph,
   onnx: [...graph, 'passes'],

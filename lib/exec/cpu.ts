@@ -279,7 +279,9 @@ function toPart(value: Value, k: number, source: ParamSource): NativeParamPart {
   }
   const info = paramInfo(source, value);
   if (info.dtype !== 'f32' && info.dtype !== 'f16' && info.dtype !== 'bf16') {
-    throw new UnsupportedError(`cpu: tensor "${info.name}" is ${info.dtype}; expected f32, f16 or bf16`);
+    throw new UnsupportedError(
+      `${info.file}: tensor "${info.name}": expected f32, f16 or bf16, got ${info.dtype}, which the cpu does not compute with`,
+    );
   }
   if (info.data) return { ...shape, dtype: 'f32', transposed: false, data: info.data };
   return {

@@ -7,6 +7,14 @@ import type { ResolvedOptions } from './options.js';
 import { sampleRow } from './sample_row.js';
 import { Sequence } from './sequence.js';
 
+export interface BeamGenerationOptions {
+  readonly prompt: readonly number[];
+  readonly options: ResolvedOptions;
+  /** See {@link Sequence}. */
+  readonly root: string | undefined;
+  readonly vocabSize: number;
+}
+
 /** Beam search: sequences of which each step drops some and goes on twice from others. Beams share the blocks that they agree on. */
 export class BeamGeneration implements Generation {
   readonly maxBlocks: number;
@@ -19,7 +27,7 @@ export class BeamGeneration implements Generation {
   #pool: KvPool | undefined;
   #cached = 0;
 
-  constructor(prompt: readonly number[], options: ResolvedOptions, root: string | undefined) {
+  constructor({ prompt, options, root, vocabSize }: BeamGenerationOptions) {
     this.#prompt = prompt;
     this.#options = options;
     this.#root = root;
@@ -28,7 +36,7 @@ export class BeamGeneration implements Generation {
     // While beams change, each may hold a block that its successor copies from.
     this.maxBlocks =
       blocks + options.numBeams * (blocksFor(prompt.length + options.maxNewTokens) - blocks + 2);
-    this.candidates = candidatesPerBeam(options.numBeams, options.eosTokenIds.length);
+    this.candidates = Math.min(candidatesPerBeam(options.numBeams, options.eosTokenIds.length), vocabSize);
   }
 
   readonly stopIds: readonly number[] = [];

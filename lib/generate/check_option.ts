@@ -5,13 +5,18 @@ import type { OptionKind, OptionSpec } from './option_table.js';
 const maxId = 2 ** 31 - 1;
 
 const isInteger = (value: unknown): value is number => Number.isSafeInteger(value);
+/** The engine computes with it in f32, where it must neither overflow nor vanish. */
+const isFloat = (value: unknown): boolean =>
+  typeof value === 'number' &&
+  Number.isFinite(Math.fround(value)) &&
+  (value === 0 || Math.fround(value) !== 0);
 const isId = (value: unknown): boolean => isInteger(value) && value >= 0 && value <= maxId;
 const isIds = (value: unknown): boolean => Array.isArray(value) && value.every(isId);
 const isStop = (value: unknown): boolean => (typeof value === 'string' ? value !== '' : isId(value));
 
 const kinds: Readonly<Record<OptionKind, readonly [string, (value: unknown) => boolean]>> = {
   int: ['an integer', isInteger],
-  float: ['a finite number', Number.isFinite],
+  float: ['a finite f32 number', isFloat],
   bool: ['a boolean', (value) => typeof value === 'boolean'],
   ids: ['a token id or an array of token ids', (value) => isId(value) || isIds(value)],
   idLists: [

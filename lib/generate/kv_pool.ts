@@ -15,8 +15,10 @@ interface PrefixNode {
 export class KvPool {
   readonly blocks: number;
   readonly #counts: Int32Array;
-  /** Blocks without known content, taken from the end: those used last come first, so that untouched memory stays untouched. */
-  readonly #free: number[];
+  /** Blocks without known content that were used before, taken from the end. */
+  readonly #free: number[] = [];
+  /** Blocks from here on were never used: they come last, so that untouched memory stays untouched. */
+  #untouched = 0;
   readonly #byKey = new Map<string, PrefixNode>();
   readonly #nodes = new Map<number, PrefixNode>();
   /** Known blocks that nobody holds, longest unused first. */
@@ -29,12 +31,11 @@ export class KvPool {
   constructor(blocks: number) {
     this.blocks = blocks;
     this.#counts = new Int32Array(blocks);
-    this.#free = Array.from({ length: blocks }, (_, i) => blocks - 1 - i);
   }
 
   /** Blocks that nobody holds and nobody was promised. */
   get available(): number {
-    return this.#free.length + this.#idle.size - this.#reserved;
+    return this.#free.length + this.blocks - this.#untouched + this.#idle.size - this.#reserved;
   }
 
   /** Blocks given out since the beginning, less those given back. */
@@ -56,7 +57,7 @@ export class KvPool {
   take(): number {
     this.#reserved--;
     this.#taken++;
-    let block = this.#free.pop();
+    let block = this.#free.pop() ?? (this.#untouched < this.blocks ? this.#untouched++ : undefined);
     if (block === undefined) {
       [block] = this.#idle;
       if (block === undefined) throw new Error('kv pool: a block was promised and is not there');

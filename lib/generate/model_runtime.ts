@@ -1,4 +1,4 @@
-import type { DType } from '../dtype.js';
+import { type DType, isFloat } from '../dtype.js';
 import { OutOfMemoryError, UnsupportedError } from '../errors.js';
 import type { CompileOptions, Executable, Executor, Session } from '../exec/executor.js';
 import { Graph } from '../ir/graph.js';
@@ -86,8 +86,8 @@ export function weightTypes(params: ParamSource, option: WeightsOption): (name: 
     throw new UnsupportedError(`weights: "${option}" is not built yet; use "stored", "f32" or "bf16"`);
   return (name) => {
     const info = params.get(name);
-    // Tensors that are missing are told of together, once the graph says which there should be.
-    return info?.shape.length === 2 ? info.dtype : 'f32';
+    // Tensors that are missing or no numbers to compute with are told of once the graph says which there should be.
+    return info?.shape.length === 2 && isFloat(info.dtype) ? info.dtype : 'f32';
   };
 }
 

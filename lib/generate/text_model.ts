@@ -246,7 +246,10 @@ export class TextModel {
     emit: (token: StreamedToken) => void,
   ): BeamGeneration | SampledGeneration {
     const root = this.#prefixRoot(prompt.length + options.maxNewTokens, prompt.length);
-    if (options.mode === 'beam') return new BeamGeneration(prompt, options, root);
+    if (options.mode === 'beam') {
+      const { vocabSize } = this.#parts.info;
+      return new BeamGeneration({ prompt, options, root, vocabSize });
+    }
     const { stopStrings } = options;
     const tokenizer = stopStrings.length > 0 ? this.tokenizer : undefined;
     const watch = tokenizer && (() => new StopWatch(tokenizer.stream(prompt), stopStrings));

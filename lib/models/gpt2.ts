@@ -8,7 +8,7 @@ import { linear } from '../ops/linear.js';
 import { slice } from '../ops/slice.js';
 import type { ConfigReader } from '../weights/config.js';
 import type { TextConfig, TextFamily } from './family.js';
-import { expectMultiple, readActivation } from './llama_config.js';
+import { expectMultiple, layerCount, readActivation } from './llama_config.js';
 
 export interface Gpt2Config extends TextConfig {
   readonly dim: number; // C
@@ -68,7 +68,7 @@ function readConfig(config: ConfigReader): Gpt2Config {
     unbounded: false,
     dim,
     heads,
-    layers: config.num('n_layer', { integer: true, min: 0 }),
+    layers: config.num('n_layer', layerCount),
     mlpDim: config.num('n_inner', { integer: true, min: 1, default: 4 * dim }),
     eps: config.num('layer_norm_epsilon', { min: 0, default: 1e-5 }),
     activation: readActivation(config, 'activation_function', 'gelu_new'),

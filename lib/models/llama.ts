@@ -1,6 +1,7 @@
+import { ModelFormatError } from '../errors.js';
 import type { Value } from '../ir/value.js';
 import { mergeHeads, splitHeads } from '../nn/heads.js';
-import { type RopeFrequencies, ropeFrequencies } from '../nn/rope_frequencies.js';
+import type { RopeFrequencies } from '../nn/rope_frequencies.js';
 import type { Scope } from '../nn/scope.js';
 import type { TextInputs } from '../nn/text_inputs.js';
 import { type Activation, activation } from '../ops/activation.js';
@@ -9,7 +10,7 @@ import { linear } from '../ops/linear.js';
 import { rope } from '../ops/rope.js';
 import type { ConfigReader } from '../weights/config.js';
 import type { TextConfig, TextFamily } from './family.js';
-import { expectMultiple, readActivation, readRope } from './llama_config.js';
+import { expectMultiple, layerCount, readActivation, readRope } from './llama_config.js';
 
 /** A Llama-like decoder: RMS norms, rotary positions, grouped-query attention, gated MLP. */
 export interface LlamaConfig extends TextConfig {
@@ -87,6 +88,9 @@ function head(s: Scope, c: LlamaConfig, hidden: Value): Value {
   return linear(hidden, owner.param('weight', [c.vocabSize, c.dim]));
 }
 
+/** Far above any real one. Its frequencies are made before the weights are looked at. */
+const maxHeadDim = 2 ** 16;
+
 /** Configuration that all Llama-like families share; each says what differs. */
 export function readLlamaConfig(
   config: ConfigReader,
@@ -96,6 +100,10 @@ export function readLlamaConfig(
   if (!config.has('head_dim')) expectMultiple(config, 'hidden_size', dim, heads, 'num_attention_heads');
   const headDim = config.num('head_dim', { integer: true, min: 1, default: dim / heads });
   expectMultiple(config, 'head_dim', headDim, 2); // rotary positions turn pairs
+  if (headDim > maxHeadDim)
+    throw new ModelFormatError(
+      `${config.where}: expected head_dim (or hidden_size / num_attention_heads) of at most ${maxHeadDim}, got ${headDim}`,
+    );
   const kvHeads = config.num('num_key_value_heads', { integer: true, min: 1, default: heads });
   expectMultiple(config, 'num_attention_heads', heads, kvHeads, 'num_key_value_heads');
   config.only('partial_rotary_factor', 1);
@@ -109,11 +117,11 @@ export function readLlamaConfig(
     heads,
     kvHeads,
     headDim,
-    layers: config.num('num_hidden_layers', { integer: true, min: 0 }),
+    layers: config.num('num_hidden_layers', layerCount),
     mlpDim: config.num('intermediate_size', { integer: true, min: 1 }),
     eps: config.num('rms_norm_eps', { min: 0, default: 1e-6 }),
     activation: readActivation(config, 'hidden_act', 'silu'),
-    rope: ropeFrequencies(rope),
+    rope,
     tied: config.bool('tie_word_embeddings', { default: false }),
   };
 }

@@ -1,7 +1,14 @@
 import { ModelFormatError, UnsupportedError } from '../errors.js';
-import type { RopeConfig, RopeScaling } from '../nn/rope_frequencies.js';
+import { type RopeFrequencies, type RopeScaling, ropeFrequencies } from '../nn/rope_frequencies.js';
 import type { Activation } from '../ops/activation.js';
-import type { ConfigReader } from '../weights/config.js';
+import type { ConfigReader, NumberRule } from '../weights/config.js';
+
+/** Far above any real one: the graph is built before the weights are looked at. */
+export const layerCount: NumberRule = { integer: true, min: 0, max: 4096 };
+/** How far positions may be stretched, likewise. */
+const stretch: NumberRule = { min: 1, max: 2 ** 20 };
+/** Scores grow with the square of it. */
+const magnification: NumberRule = { min: 0, max: 1000 };
 
 /** Hugging Face's names of activations. */
 const activationNames: Readonly<Record<string, Activation>> = {
@@ -49,14 +56,21 @@ export function readRope(
   config: ConfigReader,
   width: number,
   contextLength: number,
-): { rope: RopeConfig; unbounded: boolean } {
+): { rope: RopeFrequencies; unbounded: boolean } {
   const parameters = config.object('rope_parameters');
   const theta = (parameters ?? config).num('rope_theta', {
     min: 1,
     default: config.num('rope_theta', { min: 1, default: 10000 }),
   });
   const scaling = readScaling(parameters ?? config.object('rope_scaling'), contextLength);
-  return { rope: { theta, width, contextLength, scaling }, unbounded: scaling.type === 'dynamic' };
+  const rope = ropeFrequencies({ theta, width, contextLength, scaling });
+  const longer = rope.dynamic?.(2 * contextLength) ?? [];
+  if (![...rope.invFreq, ...longer, rope.scale].every(Number.isFinite)) {
+    throw new ModelFormatError(
+      `${config.where}: expected rope_theta, head_dim and rope_scaling to give finite frequencies, got theta ${theta}, width ${width}, ${JSON.stringify(scaling)}`,
+    );
+  }
+  return { rope, unbounded: scaling.type === 'dynamic' };
 }
 
 function readScaling(s: ConfigReader | undefined, contextLength: number): RopeScaling {
@@ -69,11 +83,11 @@ function readScaling(s: ConfigReader | undefined, contextLength: number): RopeSc
       return { type };
     case 'linear':
     case 'dynamic':
-      return { type, factor: s.num('factor', { min: 1 }) };
+      return { type, factor: s.num('factor', stretch) };
     case 'llama3':
       return {
         type,
-        factor: s.num('factor', { min: 1 }),
+        factor: s.num('factor', stretch),
         lowFreqFactor: s.num('low_freq_factor'),
         highFreqFactor: s.num('high_freq_factor'),
         originalContext: original(),
@@ -88,18 +102,18 @@ function readScaling(s: ConfigReader | undefined, contextLength: number): RopeSc
 }
 
 function readYarn(s: ConfigReader, originalContext: number): RopeScaling {
-  const factor = s.num('factor', { min: 1 });
+  const factor = s.num('factor', stretch);
   const magnitude = (m: number): number => (factor <= 1 ? 1 : 0.1 * m * Math.log(factor) + 1);
-  const mscale = s.num('mscale', { default: 0 });
-  const mscaleAll = s.num('mscale_all_dim', { default: 0 });
+  const mscale = s.num('mscale', { ...magnification, default: 0 });
+  const mscaleAll = s.num('mscale_all_dim', { ...magnification, default: 0 });
   const byDefault = mscale && mscaleAll ? magnitude(mscale) / magnitude(mscaleAll) : magnitude(1);
   return {
     type: 'yarn',
     factor,
     originalContext,
-    betaFast: s.num('beta_fast', { default: 32 }),
-    betaSlow: s.num('beta_slow', { default: 1 }),
-    attentionFactor: s.num('attention_factor', { default: byDefault }),
+    betaFast: s.num('beta_fast', { min: 0, default: 32 }),
+    betaSlow: s.num('beta_slow', { min: 0, default: 1 }),
+    attentionFactor: s.num('attention_factor', { ...magnification, default: byDefault }),
     truncate: s.bool('truncate', { default: true }),
   };
 }

@@ -1,14 +1,14 @@
 import { InvalidArgumentError } from '../errors.js';
-
-/**
- * Longest run without (or of) white space. Within one, the split patterns of tokenizers step back up to a few times its
- * length, and the Rust library ends the process when a match takes 10 million steps back.
- */
-const maxRun = 2_000_000;
+import type { TextLimits } from './check_patterns.js';
 
 /** Throws `InvalidArgumentError` for a text that the library's regular expressions might not survive. */
-export function checkRuns(text: string): void {
-  if (text.length <= maxRun) return;
+export function checkRuns(text: string, limits: TextLimits): void {
+  if (text.length > limits.text) {
+    throw new InvalidArgumentError(
+      `encode: expected at most ${limits.text} characters for this tokenizer's patterns, got ${text.length}; encode the text in parts`,
+    );
+  }
+  if (text.length <= limits.run) return;
   let start = 0;
   let inSpace = false;
   for (let i = 0; i < text.length; i++) {
@@ -16,9 +16,9 @@ export function checkRuns(text: string): void {
     if (space !== inSpace) {
       start = i;
       inSpace = space;
-    } else if (i - start >= maxRun) {
+    } else if (i - start >= limits.run) {
       throw new InvalidArgumentError(
-        `encode: expected runs of at most ${maxRun} characters with or without white space, ` +
+        `encode: expected runs of at most ${limits.run} characters with or without white space, ` +
           `got a longer one at ${start}; encode the text in parts`,
       );
     }

@@ -38,14 +38,14 @@ function serve(tokenizer: LoadedTokenizer): void {
 type Encoding = Extract<WorkerRequest, { kind: 'encode' | 'decode' }>;
 type Streaming = Exclude<WorkerRequest, Encoding>;
 
-async function answer(request: Encoding, { native }: LoadedTokenizer): Promise<void> {
+async function answer(request: Encoding, { native, limits }: LoadedTokenizer): Promise<void> {
   const { call } = request;
   try {
     if (request.kind === 'decode') {
       const value = await native.decode(Array.from(request.ids), request.skipSpecialTokens);
       return post({ replies: [{ call, value }] });
     }
-    checkRuns(request.text);
+    checkRuns(request.text, limits);
     const { addSpecialTokens } = request;
     const encoding = await native.encode(request.text, null, { addSpecialTokens });
     post({ replies: [{ call, value: Uint32Array.from(encoding.getIds()) }] });

@@ -7,7 +7,7 @@ export interface NumberRule {
   readonly default?: number;
   readonly integer?: boolean;
   readonly min?: number;
-  /** Default for integers: 2^26, so that the product of two dimensions stays below 2^53. */
+  /** Default for integers: 2^26, so that the product of two dimensions stays below 2^53; for others the largest f32. */
   readonly max?: number;
 }
 
@@ -40,6 +40,8 @@ export interface ConfigReader {
 }
 
 const defaultMaxInteger = 2 ** 26;
+/** Largest f32: kernels take fields that are no integers as such. */
+const maxF32 = (2 - 2 ** -23) * 2 ** 127;
 
 /** Reads `config`; messages begin with `where`, which is usually the file's name. */
 export function configReader(config: JsonObject, where: string): ConfigReader {
@@ -128,16 +130,15 @@ function fieldError(where: string, key: string, expected: string, got: unknown):
 function isNumber(got: unknown, rule: NumberRule): got is number {
   if (typeof got !== 'number' || !Number.isFinite(got)) return false; // 1e999 is Infinity
   if (rule.integer && !Number.isSafeInteger(got)) return false;
-  return got >= (rule.min ?? Number.NEGATIVE_INFINITY) && got <= maximum(rule);
+  return got >= (rule.min ?? -maxF32) && got <= maximum(rule);
 }
 
-const maximum = (rule: NumberRule): number =>
-  rule.max ?? (rule.integer ? defaultMaxInteger : Number.MAX_VALUE);
+const maximum = (rule: NumberRule): number => rule.max ?? (rule.integer ? defaultMaxInteger : maxF32);
 
 function describe(rule: NumberRule): string {
-  const kind = rule.integer ? 'an integer' : 'a finite number';
+  const kind = rule.integer ? 'an integer' : 'a finite f32 number';
   const least = rule.min === undefined ? '' : ` of at least ${rule.min}`;
-  const most = maximum(rule) === Number.MAX_VALUE ? '' : ` and at most ${maximum(rule)}`;
+  const most = maximum(rule) === maxF32 ? '' : ` and at most ${maximum(rule)}`;
   return kind + least + most;
 }
 

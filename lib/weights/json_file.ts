@@ -38,7 +38,11 @@ export function show(value: unknown): string {
  * Errors: ModelFormatError.
  */
 export function parseJsonObject(bytes: Uint8Array, where: string, limits: JsonLimits = {}): JsonObject {
-  const text = decodeUtf8(bytes, where);
+  return parseJsonText(decodeUtf8(bytes, where), where, limits);
+}
+
+/** As {@link parseJsonObject}, of a text. */
+export function parseJsonText(text: string, where: string, limits: JsonLimits = {}): JsonObject {
   const { problem, duplicate } = scan(text, limits.maxDepth ?? 64, limits.maxValues ?? 2 ** 24);
   if (problem) throw new ModelFormatError(`${where}: ${problem}`);
   const value = parse(text, where);
@@ -146,8 +150,9 @@ function stringEnd(text: string, start: number): number {
 
 function isKey(text: string, after: number): boolean {
   let i = after;
-  while (i < text.length && ' \t\n\r'.includes(text.charAt(i))) i++;
-  return text.charCodeAt(i) === COLON;
+  let c = text.charCodeAt(i);
+  while (c === 0x20 || c === 0x0a || c === 0x0d || c === 0x09) c = text.charCodeAt(++i);
+  return c === COLON;
 }
 
 /** The key that a quoted literal stands for: `"\u0061"` and `"a"` are equal. A malformed literal stands for itself. */

@@ -118,6 +118,7 @@ export function checkParams(
 ): string[] {
   const missing: string[] = [];
   const misshapen: string[] = [];
+  let misfit: string | undefined;
   const used = new Set<ParamInfo>();
   for (const [name, { shape }] of expected) {
     const info = source.get(name);
@@ -133,6 +134,7 @@ export function checkParams(
     }
     const got = paramShape(info);
     if (got.length !== shape.length || got.some((dim, i) => dim !== shape[i])) {
+      misfit ??= info.file;
       misshapen.push(
         `${name}: expected shape ${show(shape)}, got ${show(got)}${info.transposed ? ' (stored transposed)' : ''}`,
       );
@@ -143,7 +145,8 @@ export function checkParams(
       `checkpoint: expected ${expected.size} tensors by its config.json, got none for ${missing.length}: ${some(missing, ', ')}`,
     );
   }
-  if (misshapen.length > 0) throw new ModelFormatError(`checkpoint: ${some(misshapen, '; ')}`);
+  if (misfit !== undefined)
+    throw new ModelFormatError(`${misfit}: does not fit config.json: ${some(misshapen, '; ')}`);
   const known = new Set([...used, ...redundant.map((name) => source.get(name))]);
   return [...source.names()].filter((name) => !known.has(source.get(name)));
 }

@@ -22,7 +22,8 @@ export function generation(
     vocabSize: fakeVocabulary,
     promptLength: prompt.length,
   });
-  if (options.mode === 'beam') return new BeamGeneration(prompt, options, root);
+  if (options.mode === 'beam')
+    return new BeamGeneration({ prompt, options, root, vocabSize: fakeVocabulary });
   return new SampledGeneration({ prompt, options, root, onToken });
 }
 

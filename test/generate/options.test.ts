@@ -117,7 +117,7 @@ describe('what a call has wrong', () => {
     [{ maxNewTokens: '5' }, /expected an integer, got "5" of type string/],
     [{ maxNewTokens: null }, /got null of type null/],
     [{ temperature: -1 }, /expected at least 0, got -1/],
-    [{ temperature: Number.NaN }, /expected a finite number, got NaN/],
+    [{ temperature: Number.NaN }, /expected a finite f32 number, got NaN/],
     [{ topK: -1 }, /at least 0/],
     [{ topK: 2 ** 31 }, /at most 2147483647/],
     [{ topP: 0 }, /expected above 0 and at most 1, got 0/],
