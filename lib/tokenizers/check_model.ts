@@ -20,7 +20,8 @@ export function checkModel(model: Json, path: string): number {
       `${path}: model.max_input_chars_per_word: expected at most ${maxWordLength}, got ${longest}`,
     );
   }
-  if (model.type === 'Unigram' || (model.type === undefined && Array.isArray(vocab))) return checkPieces(vocab, path);
+  if (model.type === 'Unigram' || (model.type === undefined && Array.isArray(vocab)))
+    return checkPieces(vocab, path);
   const size = checkVocab(objectAt(vocab, path, 'model.vocab'), path);
   if (model.type === 'BPE' || model.merges !== undefined) checkMerges(model, vocab as Json, path);
   return size;

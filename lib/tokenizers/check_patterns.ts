@@ -67,7 +67,8 @@ function checkNormalizers(normalizers: readonly Json[], path: string): void {
   for (const step of normalizers) {
     const source = regexOf(step.pattern);
     const text = (Object(step.pattern) as { String?: unknown }).String;
-    const empty = step.prepend === '' || text === '' || (source !== undefined && mayMatchNothing(source, where));
+    const empty =
+      step.prepend === '' || text === '' || (source !== undefined && mayMatchNothing(source, where));
     if (empty) throw new UnsupportedError(`${where}: expected texts that are not empty, got ${show(step)}`);
     if (typeof step.content === 'string' && step.pattern !== undefined) {
       const replaced = typeof text === 'string' ? text.length : 1;

@@ -75,7 +75,15 @@ function construct(text: string, json: JsonObject, path: string): NativeTokenize
   }
 }
 
-const sideParts = ['added_tokens', 'normalizer', 'pre_tokenizer', 'post_processor', 'decoder', 'truncation', 'padding'];
+const sideParts = [
+  'added_tokens',
+  'normalizer',
+  'pre_tokenizer',
+  'post_processor',
+  'decoder',
+  'truncation',
+  'padding',
+];
 
 /** The part of a file that the library rejects also beside a model that is sound: its own message names none. */
 function culprit(library: Library, json: JsonObject): string {

@@ -61,7 +61,10 @@ class Reader {
 
   /** Takes what `pattern` finds right here; undefined: nothing. */
   match(pattern: RegExp): RegExpMatchArray | undefined {
-    const found = this.#chars.slice(this.#at, this.#at + 64).join('').match(pattern);
+    const found = this.#chars
+      .slice(this.#at, this.#at + 64)
+      .join('')
+      .match(pattern);
     if (!found) return undefined;
     this.#at += [...found[0]].length;
     return found;
@@ -104,7 +107,12 @@ function readQuantifiers(reader: Reader, atom: RegexNode): RegexNode {
     const sign = reader.match(/^[*+?]/)?.[0];
     if (sign !== undefined) {
       const body = node;
-      const repeat: RegexNode = { kind: 'repeat', body, min: sign === '+' ? 1 : 0, max: sign === '?' ? 1 : unbounded };
+      const repeat: RegexNode = {
+        kind: 'repeat',
+        body,
+        min: sign === '+' ? 1 : 0,
+        max: sign === '?' ? 1 : unbounded,
+      };
       node = reader.skip('+') ? { kind: 'atomic', body: repeat } : repeat;
       reader.skip('?'); // lazy: the same choices, tried the other way round
       continue;
@@ -139,7 +147,8 @@ function readGroup(reader: Reader, depth: number): RegexNode {
     return node;
   };
   if (reader.match(/^\?[=!]/)) return close({ kind: 'none', body: readBranches(reader, depth) });
-  if (reader.match(/^\?<[=!]/)) return close({ kind: 'none', body: readBranches(reader, depth), behind: true });
+  if (reader.match(/^\?<[=!]/))
+    return close({ kind: 'none', body: readBranches(reader, depth), behind: true });
   if (reader.skip('?>')) return close({ kind: 'atomic', body: readBranches(reader, depth) });
   if (reader.skip('?:') || reader.match(/^\?(<\w+>|'\w+')/u)) return close(readBranches(reader, depth));
   const options = reader.match(/^\?[imsWDSP-]+([:)])/);
@@ -194,7 +203,8 @@ function readEscape(reader: Reader): RegexNode {
 function setOfEscape(reader: Reader): CharSet {
   const property = reader.match(/^[pP]\{\^?[\w\s=&-]*\}/u)?.[0];
   if (property !== undefined) return /^p\{[LMNPS][a-z]?\}$/.test(property) ? 'other' : 'both';
-  if (reader.match(/^(x\{[0-9a-fA-F\s]*\}|x[0-9a-fA-F]{1,2}|u[0-9a-fA-F]{4}|[0-7]{1,3}|c.|C-.|M-.)/u)) return 'both';
+  if (reader.match(/^(x\{[0-9a-fA-F\s]*\}|x[0-9a-fA-F]{1,2}|u[0-9a-fA-F]{4}|[0-7]{1,3}|c.|C-.|M-.)/u))
+    return 'both';
   const c = reader.take();
   if (/^[WDNOH]$/.test(c)) return 'both';
   return /^[stnrfv]$/.test(c) ? 'space' : 'other';

@@ -47,7 +47,9 @@ describe('num', () => {
     expect(() => read({ x: 1e39 }).num('x')).toThrow(/a finite f32 number, got 1e\+39/);
     expect(() => read({ x: -1e39 }).num('x')).toThrow(/a finite f32 number, got -1e\+39/);
     expect(() => read({ x: Number.POSITIVE_INFINITY }).num('x')).toThrow(/a finite f32 number/);
-    expect(() => read({ x: Number.NEGATIVE_INFINITY }).num('x')).toThrow(/a finite f32 number, got -Infinity/);
+    expect(() => read({ x: Number.NEGATIVE_INFINITY }).num('x')).toThrow(
+      /a finite f32 number, got -Infinity/,
+    );
     expect(() => read({ x: -1 }).num('x', { min: 0 })).toThrow(/a finite f32 number of at least 0, got -1/);
     expect(() => read({ x: 2 }).num('x', { max: 1 })).toThrow(/at most 1/);
   });

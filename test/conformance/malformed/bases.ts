@@ -136,7 +136,11 @@ function bytesOf(values: Float32Array, dtype: 'F32' | 'BF16'): Uint8Array {
 }
 
 /** The weights of a family, or the share of them that one of `shards` files has. */
-export function weightsOf(family: FamilyName, dtype: 'F32' | 'BF16' = 'F32', [shard, shards] = [0, 1]): Weights {
+export function weightsOf(
+  family: FamilyName,
+  dtype: 'F32' | 'BF16' = 'F32',
+  [shard, shards] = [0, 1],
+): Weights {
   const header: Record<string, HeaderEntry> = {};
   const parts: Uint8Array[] = [];
   let begin = 0;
@@ -165,7 +169,10 @@ export function checkpointOf(family: FamilyName, { shards = false, bf16 = false 
   const dtype = bf16 ? 'BF16' : 'F32';
   const config = { 'config.json': jsonText(configs[family]) };
   if (!shards) return { ...config, [weightsName]: wholeFile(weightsOf(family, dtype)) };
-  const parts = shardNames.map((name, i) => ({ name, weights: weightsOf(family, dtype, [i, shardNames.length]) }));
+  const parts = shardNames.map((name, i) => ({
+    name,
+    weights: weightsOf(family, dtype, [i, shardNames.length]),
+  }));
   return {
     ...config,
     ...Object.fromEntries(parts.map(({ name, weights }) => [name, wholeFile(weights)])),

@@ -20,12 +20,27 @@ function mutant(harm: string, family: FamilyName, what: string, config: unknown,
 }
 
 const change = (harm: string, family: FamilyName, path: string, value: unknown, says?: Says): Mutant =>
-  mutant(harm, family, `${path} = ${jsonText(value)?.slice(0, 40) ?? 'absent'}`, put(configs[family], path, value), says);
+  mutant(
+    harm,
+    family,
+    `${path} = ${jsonText(value)?.slice(0, 40) ?? 'absent'}`,
+    put(configs[family], path, value),
+    says,
+  );
 
 /** The fields whose values are sizes. */
 const sizes: Record<FamilyName, readonly string[]> = {
   gpt2: ['vocab_size', 'n_embd', 'n_head', 'n_layer', 'n_positions', 'n_inner'],
-  llama: ['vocab_size', 'hidden_size', 'intermediate_size', 'num_hidden_layers', 'num_attention_heads', 'num_key_value_heads', 'head_dim', 'max_position_embeddings'],
+  llama: [
+    'vocab_size',
+    'hidden_size',
+    'intermediate_size',
+    'num_hidden_layers',
+    'num_attention_heads',
+    'num_key_value_heads',
+    'head_dim',
+    'max_position_embeddings',
+  ],
   mistral: ['hidden_size', 'num_attention_heads', 'sliding_window'],
   qwen2: ['num_hidden_layers', 'sliding_window', 'max_window_layers'],
   qwen3: ['head_dim', 'num_key_value_heads', 'num_hidden_layers'],
@@ -116,7 +131,19 @@ function heads(): Mutant[] {
 }
 
 function epsilons(): Mutant[] {
-  const bad = [-1, -1e-300, new Raw('1e999'), new Raw('-1e999'), new Raw('NaN'), '1e-5', true, [], {}, 1e39, 1e308];
+  const bad = [
+    -1,
+    -1e-300,
+    new Raw('1e999'),
+    new Raw('-1e999'),
+    new Raw('NaN'),
+    '1e-5',
+    true,
+    [],
+    {},
+    1e39,
+    1e308,
+  ];
   const fine = [0, new Raw('-0'), 1e-320, 1, 1e-45, 1e30, null, undefined];
   return (['gpt2', 'llama'] as const).flatMap((family) => {
     const field = family === 'gpt2' ? 'layer_norm_epsilon' : 'rms_norm_eps';
@@ -152,7 +179,19 @@ function ropes(): Mutant[] {
     ['qwen2', 'rope_theta'],
   ];
   const last = (path: string): string => path.split('.').at(-1) as string;
-  const types: unknown[] = ['', 'su', 'longrope', 'LINEAR', 'default ', '__proto__', 'constructor', 5, [], {}, true];
+  const types: unknown[] = [
+    '',
+    'su',
+    'longrope',
+    'LINEAR',
+    'default ',
+    '__proto__',
+    'constructor',
+    5,
+    [],
+    {},
+    true,
+  ];
   const kinds: unknown[] = ['linear', 8, true, [], [{ type: 'linear', factor: 2 }], {}, { factor: 2 }];
   return [
     ...fields.flatMap(([family, path]) =>
@@ -166,11 +205,23 @@ function ropes(): Mutant[] {
       ),
       ...[0, -1, 1, 1e-320, 1e300, -1e300, 1e30].map((value) => change('rope_scaling', family, path, value)),
     ]),
-    ...fields.flatMap(([family, path]) => [1, 1e18, 1e300].map((value) => change('rope_scaling', family, path, value))),
+    ...fields.flatMap(([family, path]) =>
+      [1, 1e18, 1e300].map((value) => change('rope_scaling', family, path, value)),
+    ),
     ...types.map((type) => change('rope_scaling', 'llama', 'rope_scaling.rope_type', type, ['rope'])),
     ...kinds.map((value) => change('rope_scaling', 'llama', 'rope_scaling', value)),
-    change('rope_scaling', 'llama', 'rope_scaling', { rope_type: 'llama3', factor: 8, low_freq_factor: 4, high_freq_factor: 4 }),
-    change('rope_scaling', 'llama', 'rope_scaling', { rope_type: 'llama3', factor: 8, low_freq_factor: 4, high_freq_factor: 1 }),
+    change('rope_scaling', 'llama', 'rope_scaling', {
+      rope_type: 'llama3',
+      factor: 8,
+      low_freq_factor: 4,
+      high_freq_factor: 4,
+    }),
+    change('rope_scaling', 'llama', 'rope_scaling', {
+      rope_type: 'llama3',
+      factor: 8,
+      low_freq_factor: 4,
+      high_freq_factor: 1,
+    }),
     mutant('rope_scaling', 'qwen2', 'dynamic with a width of 2', {
       ...configs.qwen2,
       num_attention_heads: 8,
@@ -182,7 +233,9 @@ function ropes(): Mutant[] {
       rope_theta: 1,
       rope_scaling: { rope_type: 'yarn', factor: 8 },
     }),
-    mutant('rope_scaling', 'llama', 'rope_parameters no object', { ...configs.llama, rope_parameters: 7 }, ['rope_parameters']),
+    mutant('rope_scaling', 'llama', 'rope_parameters no object', { ...configs.llama, rope_parameters: 7 }, [
+      'rope_parameters',
+    ]),
   ];
 }
 
@@ -239,13 +292,22 @@ function others(): Mutant[] {
     ['a trailing comma', `${text.slice(0, -1)},}`],
   ];
   const twice = ['hidden_size', 'num_attention_heads', 'model_type'].map((field) =>
-    mutant('duplicate key', 'llama', field, `${text.slice(0, -1)},"${field}":${jsonText(configs.llama[field as 'model_type'])}}`, [field, 'twice']),
+    mutant(
+      'duplicate key',
+      'llama',
+      field,
+      `${text.slice(0, -1)},"${field}":${jsonText(configs.llama[field as 'model_type'])}}`,
+      [field, 'twice'],
+    ),
   );
   return [
     ...words.map(([family, field, value, says]) => change('words and flags', family, field, value, says)),
     ...texts.map(([what, content]) => mutant('text', 'llama', what, content, [])),
     ...twice,
-    mutant('duplicate key', 'llama', 'in rope_scaling', text.replace('"factor":8', '"factor":8,"factor":1'), ['factor', 'twice']),
+    mutant('duplicate key', 'llama', 'in rope_scaling', text.replace('"factor":8', '"factor":8,"factor":1'), [
+      'factor',
+      'twice',
+    ]),
   ];
 }
 

@@ -56,7 +56,9 @@ function fault(mutant: Mutant, outcome: Outcome): string | undefined {
     const names = Object.keys(mutant.files());
     if (!names.some((name) => message.includes(name))) return `expected the name of a file, got ${said}`;
   }
-  const unsaid = (mutant.says ?? []).filter((what) => (typeof what === 'string' ? !message.includes(what) : !what.test(message)));
+  const unsaid = (mutant.says ?? []).filter((what) =>
+    typeof what === 'string' ? !message.includes(what) : !what.test(message),
+  );
   return unsaid.length > 0 ? `expected ${unsaid.join(', ')} in ${said}` : undefined;
 }
 
@@ -66,27 +68,32 @@ afterAll(() => {
   for (const prober of probers) prober.end();
 });
 
-describe.skipIf(!existsSync(new URL('../../../dist/index.js', import.meta.url)))('malformed files (dist/)', () => {
-  test('there are at least 2,000 of them', () => {
-    expect(mutants.length).toBeGreaterThanOrEqual(2000);
-  });
+describe.skipIf(!existsSync(new URL('../../../dist/index.js', import.meta.url)))(
+  'malformed files (dist/)',
+  () => {
+    test('there are at least 2,000 of them', () => {
+      expect(mutants.length).toBeGreaterThanOrEqual(2000);
+    });
 
-  for (const group of groups) {
-    const members = mutants.filter((mutant) => mutant.group === group);
-    const chosen = wanted ? members.filter(({ number }) => wanted.includes(number)) : members;
-    test.skipIf(chosen.length === 0)(
-      `${group} (${members.length})`,
-      async () => {
-        const failures: string[] = [];
-        await tryAll(probers, chosen, (mutant, outcome) => {
-          const wrong = fault(mutant, outcome);
-          if (wanted) console.log(`${mutant.number} ${mutant.what}: ${wrong ?? JSON.stringify(outcome)}`);
-          if (wrong !== undefined)
-            failures.push(`${mutant.number} ${mutant.what}: ${wrong.replaceAll(/\s+/g, ' ').slice(0, 600)}`);
-        });
-        expect(failures, `replay: TRIGA_MUTANTS=… TRIGA_MUTANT_SEED=${seed}`).toEqual([]);
-      },
-      300_000,
-    );
-  }
-});
+    for (const group of groups) {
+      const members = mutants.filter((mutant) => mutant.group === group);
+      const chosen = wanted ? members.filter(({ number }) => wanted.includes(number)) : members;
+      test.skipIf(chosen.length === 0)(
+        `${group} (${members.length})`,
+        async () => {
+          const failures: string[] = [];
+          await tryAll(probers, chosen, (mutant, outcome) => {
+            const wrong = fault(mutant, outcome);
+            if (wanted) console.log(`${mutant.number} ${mutant.what}: ${wrong ?? JSON.stringify(outcome)}`);
+            if (wrong !== undefined)
+              failures.push(
+                `${mutant.number} ${mutant.what}: ${wrong.replaceAll(/\s+/g, ' ').slice(0, 600)}`,
+              );
+          });
+          expect(failures, `replay: TRIGA_MUTANTS=… TRIGA_MUTANT_SEED=${seed}`).toEqual([]);
+        },
+        300_000,
+      );
+    }
+  },
+);

@@ -8,9 +8,38 @@ const pick = <T>(random: Random, items: readonly T[]): T => items[below(random, 
 /** Values that a reader of JSON may not expect. Made when asked for: some are long. */
 const strangers: readonly (() => unknown)[] = [
   ...[null, true, false, '', 'x', ' ', '\u0000', '😀', 'constructor', '__proto__', [], {}, [[]], [null], [0]],
-  ...[0, 1, 2, 3, 7, 255, 256, 65536, 0.5, 1.5, 2 ** 26, 2 ** 31 - 1, 2 ** 31, 2 ** 32, 2 ** 53, 1e308, 1e-320],
+  ...[
+    0,
+    1,
+    2,
+    3,
+    7,
+    255,
+    256,
+    65536,
+    0.5,
+    1.5,
+    2 ** 26,
+    2 ** 31 - 1,
+    2 ** 31,
+    2 ** 32,
+    2 ** 53,
+    1e308,
+    1e-320,
+  ],
 ].map((value) => () => value);
-const rawStrangers = ['-1', '-0', '1e999', '-1e999', 'NaN', '18446744073709551615', '"\\ud800"', '01', '1.', ''];
+const rawStrangers = [
+  '-1',
+  '-0',
+  '1e999',
+  '-1e999',
+  'NaN',
+  '18446744073709551615',
+  '"\\ud800"',
+  '01',
+  '1.',
+  '',
+];
 const longStrangers: readonly (() => unknown)[] = [
   () => 'x'.repeat(100_000),
   () => new Array(10_000).fill(0),
@@ -56,10 +85,27 @@ function setValue({ container, index }: Place, value: JsonNode): void {
 /** Another text of the same kind: a number moved, a string with a character changed, dropped or added. */
 function nudge(random: Random, { text }: { readonly text: string }): JsonNode {
   const value: unknown = text === '' || text === 'NaN' ? undefined : tryParse(text);
-  if (typeof value === 'number') return nodeOf(pick(random, [value + 1, value - 1, -value, value * 2, value / 2, value * 1e9]));
+  if (typeof value === 'number')
+    return nodeOf(pick(random, [value + 1, value - 1, -value, value * 2, value / 2, value * 1e9]));
   if (typeof value !== 'string') return stranger(random);
   const at = below(random, value.length + 1);
-  const insert = pick(random, ['', 'a', ' ', '\u0000', '\u0301', '\u2581', '😀', '.', '/', '*', '(', ')?', '+', '\\', '|']);
+  const insert = pick(random, [
+    '',
+    'a',
+    ' ',
+    '\u0000',
+    '\u0301',
+    '\u2581',
+    '😀',
+    '.',
+    '/',
+    '*',
+    '(',
+    ')?',
+    '+',
+    '\\',
+    '|',
+  ]);
   return nodeOf(value.slice(0, at) + insert + value.slice(at + below(random, 2)));
 }
 
@@ -141,7 +187,9 @@ export function mutateBytes(random: Random, bytes: Uint8Array, reach = bytes.len
       [all.subarray(0, at), all.subarray(at + length)],
       [all.subarray(0, at), inserted, all.subarray(at)],
       [all.subarray(0, at), piece, piece, all.subarray(at + length)],
-      random() < 0.3 ? [all.subarray(0, at)] : [all.subarray(0, at), Buffer.from('0'), all.subarray(at + length)],
+      random() < 0.3
+        ? [all.subarray(0, at)]
+        : [all.subarray(0, at), Buffer.from('0'), all.subarray(at + length)],
     ][Math.max(kind - 3, 0)] as Buffer[];
     end += parts.reduce((n, part) => n + part.length, 0) - all.length;
     all = Buffer.concat(parts);

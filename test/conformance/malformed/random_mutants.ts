@@ -13,8 +13,8 @@ import {
   weightsOf,
 } from './bases.js';
 import { jsonText } from './json_text.js';
-import { mutateBytes, mutateJson } from './mutate.js';
 import type { Mutant } from './mutant.js';
+import { mutateBytes, mutateJson } from './mutate.js';
 import { tokenizerNames, tokenizers } from './tokenizers.js';
 
 type Random = () => number;
@@ -31,14 +31,20 @@ const changes: Readonly<Record<string, Change>> = {
     const family = pick(random, familyNames);
     const { header, data } = weightsOf(family);
     if (random() < 0.5)
-      return { files: { ...checkpointOf(family), [weightsName]: fileOf(mutateJson(random, header), data) }, file: weightsName };
+      return {
+        files: { ...checkpointOf(family), [weightsName]: fileOf(mutateJson(random, header), data) },
+        file: weightsName,
+      };
     const text = jsonText(header);
     const bytes = mutateBytes(random, fileOf(text, data), 8 + text.length);
     return { files: { ...checkpointOf(family), [weightsName]: bytes }, file: weightsName };
   },
   'config.json: random': (random) => {
     const family = pick(random, familyNames);
-    return { files: { ...checkpointOf(family), 'config.json': changed(random, configs[family]) }, file: 'config.json' };
+    return {
+      files: { ...checkpointOf(family), 'config.json': changed(random, configs[family]) },
+      file: 'config.json',
+    };
   },
   'generation_config.json: random': (random) => {
     const files = { ...checkpointOf('llama'), 'generation_config.json': changed(random, generationConfig) };
@@ -48,7 +54,9 @@ const changes: Readonly<Record<string, Change>> = {
     const files = checkpointOf('qwen3', { shards: true });
     const file = random() < 0.7 ? indexName : pick(random, shardNames);
     const content =
-      file === indexName ? changed(random, indexOf('qwen3')) : mutateBytes(random, Buffer.from(files[file] as Uint8Array), 600);
+      file === indexName
+        ? changed(random, indexOf('qwen3'))
+        : mutateBytes(random, Buffer.from(files[file] as Uint8Array), 600);
     return { files: { ...files, [file]: content }, file };
   },
   'tokenizer.json: random': (random) => {

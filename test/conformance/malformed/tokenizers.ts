@@ -32,14 +32,21 @@ const byteLevel: Json = {
   version: '1.0',
   truncation: null,
   padding: null,
-  added_tokens: [added('<s>', 1), added('</s>', 2), added('<|mark|>', 256 + 3 + merged.length + 1, { special: false, lstrip: true, rstrip: true })],
+  added_tokens: [
+    added('<s>', 1),
+    added('</s>', 2),
+    added('<|mark|>', 256 + 3 + merged.length + 1, { special: false, lstrip: true, rstrip: true }),
+  ],
   normalizer: { type: 'NFC' },
   pre_tokenizer: {
     type: 'Sequence',
     pretokenizers: [
       {
         type: 'Split',
-        pattern: { Regex: "(?i:'s|'t|'re)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+" },
+        pattern: {
+          Regex:
+            "(?i:'s|'t|'re)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+        },
         behavior: 'Isolated',
         invert: false,
       },
@@ -104,7 +111,11 @@ const unigram: Json = {
   added_tokens: specials.map((content, id) => added(content, id)),
   normalizer: {
     type: 'Sequence',
-    normalizers: [{ type: 'NFKC' }, { type: 'Replace', pattern: { Regex: ' {2,}' }, content: ' ' }, { type: 'Strip', strip_left: false, strip_right: true }],
+    normalizers: [
+      { type: 'NFKC' },
+      { type: 'Replace', pattern: { Regex: ' {2,}' }, content: ' ' },
+      { type: 'Strip', strip_left: false, strip_right: true },
+    ],
   },
   pre_tokenizer: { type: 'Metaspace', replacement: '\u2581', prepend_scheme: 'always', split: true },
   post_processor: template,
@@ -113,14 +124,24 @@ const unigram: Json = {
     type: 'Unigram',
     unk_id: 0,
     byte_fallback: false,
-    vocab: [...specials.map((token) => [token, 0]), ['\u2581', -3.5], ...[...letters, ...merged].map((token, i) => [token, -4 - i / 8])],
+    vocab: [
+      ...specials.map((token) => [token, 0]),
+      ['\u2581', -3.5],
+      ...[...letters, ...merged].map((token, i) => [token, -4 - i / 8]),
+    ],
   },
 };
 
 const wordPiece: Json = {
   version: '1.0',
   added_tokens: ['[UNK]', '[CLS]', '[SEP]'].map((content, id) => added(content, id)),
-  normalizer: { type: 'BertNormalizer', clean_text: true, handle_chinese_chars: true, strip_accents: null, lowercase: true },
+  normalizer: {
+    type: 'BertNormalizer',
+    clean_text: true,
+    handle_chinese_chars: true,
+    strip_accents: null,
+    lowercase: true,
+  },
   pre_tokenizer: { type: 'BertPreTokenizer' },
   post_processor: { type: 'BertProcessing', sep: ['[SEP]', 2], cls: ['[CLS]', 1] },
   decoder: { type: 'WordPiece', prefix: '##', cleanup: true },
@@ -129,26 +150,52 @@ const wordPiece: Json = {
     unk_token: '[UNK]',
     continuing_subword_prefix: '##',
     max_input_chars_per_word: 100,
-    vocab: vocabOf(['[UNK]', '[CLS]', '[SEP]', ...letters, ...letters.map((c) => `##${c}`), 'hello', '##llo', '.', '1', '##2']),
+    vocab: vocabOf([
+      '[UNK]',
+      '[CLS]',
+      '[SEP]',
+      ...letters,
+      ...letters.map((c) => `##${c}`),
+      'hello',
+      '##llo',
+      '.',
+      '1',
+      '##2',
+    ]),
   },
 };
 
 const wordLevel: Json = {
   version: '1.0',
   added_tokens: [added('<unk>', 0), added('day', 3, { normalized: true, single_word: true, special: false })],
-  normalizer: { type: 'Sequence', normalizers: [{ type: 'NFD' }, { type: 'StripAccents' }, { type: 'Lowercase' }] },
+  normalizer: {
+    type: 'Sequence',
+    normalizers: [{ type: 'NFD' }, { type: 'StripAccents' }, { type: 'Lowercase' }],
+  },
   pre_tokenizer: {
     type: 'Sequence',
-    pretokenizers: [{ type: 'Whitespace' }, { type: 'Digits', individual_digits: true }, { type: 'Punctuation', behavior: 'Isolated' }],
+    pretokenizers: [
+      { type: 'Whitespace' },
+      { type: 'Digits', individual_digits: true },
+      { type: 'Punctuation', behavior: 'Isolated' },
+    ],
   },
-  post_processor: { type: 'RobertaProcessing', sep: ['<unk>', 0], cls: ['<unk>', 0], trim_offsets: true, add_prefix_space: false },
+  post_processor: {
+    type: 'RobertaProcessing',
+    sep: ['<unk>', 0],
+    cls: ['<unk>', 0],
+    trim_offsets: true,
+    add_prefix_space: false,
+  },
   decoder: { type: 'BPEDecoder', suffix: '</w>' },
-  model: { type: 'WordLevel', unk_token: '<unk>', vocab: vocabOf(['<unk>', 'hello', 'world', 'day', '1', '2', '.']) },
+  model: {
+    type: 'WordLevel',
+    unk_token: '<unk>',
+    vocab: vocabOf(['<unk>', 'hello', 'world', 'day', '1', '2', '.']),
+  },
 };
 
 /** Tokenizers of our own making, one for each model type and each way of pre- and post-processing. */
 export const tokenizers = { byteLevel, sentencePiece, unigram, wordPiece, wordLevel };
 export type TokenizerName = keyof typeof tokenizers;
 export const tokenizerNames = Object.keys(tokenizers) as TokenizerName[];
-
-export const largestId = vocabulary - 1;

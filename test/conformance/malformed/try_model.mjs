@@ -2,7 +2,14 @@
 import { inspectTextModel } from '../../../dist/generate/inspect_text_model.js';
 import { loadTextModel, TrigaError } from '../../../dist/index.js';
 
-const texts = ['', 'hello world', ' a  b\n\n', 'Hello, wörld! 12.5 日本語 🙂 e\u0301\t', 'a'.repeat(64), `${'z'.repeat(40)}!`];
+const texts = [
+  '',
+  'hello world',
+  ' a  b\n\n',
+  'Hello, wörld! 12.5 日本語 🙂 e\u0301\t',
+  'a'.repeat(64),
+  `${'z'.repeat(40)}!`,
+];
 const ids = [1, 5, 6, 5];
 let stage = '';
 
@@ -18,7 +25,15 @@ async function outcome(directory) {
     return { works: true };
   } catch (error) {
     const typed = error instanceof TrigaError;
-    return { works: false, typed, stage, name: error?.name, code: error?.code, message: String(error?.message), stack: error?.stack };
+    return {
+      works: false,
+      typed,
+      stage,
+      name: error?.name,
+      code: error?.code,
+      message: String(error?.message),
+      stack: error?.stack,
+    };
   }
 }
 
@@ -40,7 +55,10 @@ async function use(model) {
   const prompt = ids.slice(0, Math.max(1, Math.min(ids.length, model.info.contextLength - 1)));
   const { data } = await model.logits(prompt);
   if (!data.every(Number.isFinite)) throw new Error('logits that are not finite');
-  for (const options of [{ maxNewTokens: 3, logprobs: 1, doSample: false, numBeams: 1, numReturnSequences: 1 }, { seed: 1 }]) {
+  for (const options of [
+    { maxNewTokens: 3, logprobs: 1, doSample: false, numBeams: 1, numReturnSequences: 1 },
+    { seed: 1 },
+  ]) {
     const { sequences } = await model.generate(prompt, options);
     for (const { tokens, score, logprobs = [] } of sequences) {
       const numbers = [score, ...logprobs.map(({ logprob }) => logprob)];

@@ -1,4 +1,12 @@
-import { type Files, fileOf, type FamilyName, checkpointOf, type Weights, weightsName, weightsOf } from './bases.js';
+import {
+  checkpointOf,
+  type FamilyName,
+  type Files,
+  fileOf,
+  type Weights,
+  weightsName,
+  weightsOf,
+} from './bases.js';
 import { jsonText, put, Raw } from './json_text.js';
 import type { Mutant } from './mutant.js';
 
@@ -39,13 +47,29 @@ function offsets(): Mutant[] {
   const [begin = 0, end = 0] = firstEntry.data_offsets;
   const [, secondEnd = 0] = secondEntry.data_offsets;
   const cases: [string, unknown, readonly (string | RegExp)[]][] = [
-    ['overlap by 4', put(base.header, [second], { ...secondEntry, data_offsets: [end - 4, secondEnd - 4] }), [/overlaps/]],
-    ['two tensors in one place', put(base.header, [second], { ...secondEntry, data_offsets: [begin, begin + secondEnd - end] }), [/overlaps|hole/]],
-    ['a hole', put(base.header, [second], { ...secondEntry, data_offsets: [end + 4, secondEnd + 4] }), [/hole|overlaps/]],
+    [
+      'overlap by 4',
+      put(base.header, [second], { ...secondEntry, data_offsets: [end - 4, secondEnd - 4] }),
+      [/overlaps/],
+    ],
+    [
+      'two tensors in one place',
+      put(base.header, [second], { ...secondEntry, data_offsets: [begin, begin + secondEnd - end] }),
+      [/overlaps|hole/],
+    ],
+    [
+      'a hole',
+      put(base.header, [second], { ...secondEntry, data_offsets: [end + 4, secondEnd + 4] }),
+      [/hole|overlaps/],
+    ],
     ['misordered', entry({ data_offsets: [end, begin] }), [first, 'data_offsets']],
     ['beyond the file', entry({ data_offsets: [bytes, bytes + end - begin] }), [/cut short|hole|overlaps/]],
     ['all beyond 2^52', entry({ data_offsets: [2 ** 52, 2 ** 52 + end - begin] }), [/hole|overlaps/]],
-    ['sum that overflows 64 bits', entry({ data_offsets: [new Raw('18446744073709551608'), 8] }), [first, 'data_offsets']],
+    [
+      'sum that overflows 64 bits',
+      entry({ data_offsets: [new Raw('18446744073709551608'), 8] }),
+      [first, 'data_offsets'],
+    ],
     ['negative', entry({ data_offsets: [-8, end - 8] }), [first, 'data_offsets']],
     ['-2^63', entry({ data_offsets: [new Raw('-9223372036854775808'), end] }), [first, 'data_offsets']],
     ['fraction', entry({ data_offsets: [0.5, end + 0.5] }), [first, 'data_offsets']],
@@ -56,7 +80,11 @@ function offsets(): Mutant[] {
     ['none', entry({ data_offsets: undefined }), [first, 'data_offsets']],
     ['null', entry({ data_offsets: null }), [first, 'data_offsets']],
     ['nested', entry({ data_offsets: [[begin], [end]] }), [first, 'data_offsets']],
-    ['too many bytes for the shape', entry({ data_offsets: [begin, end + 4] }), [first, /expected \d+ bytes/]],
+    [
+      'too many bytes for the shape',
+      entry({ data_offsets: [begin, end + 4] }),
+      [first, /expected \d+ bytes/],
+    ],
     ['too few bytes for the shape', entry({ data_offsets: [begin, end - 4] }), [first, /expected \d+ bytes/]],
   ];
   return cases.map(([what, header, says]) => mutant('offsets', what, header, says));
@@ -111,30 +139,63 @@ function headerTexts(): Mutant[] {
 }
 
 function dtypes(): Mutant[] {
-  const wrong: unknown[] = ['F33', '', 'f32', 'F32 ', 'constructor', '__proto__', 32, null, undefined, ['F32'], {}];
+  const wrong: unknown[] = [
+    'F33',
+    '',
+    'f32',
+    'F32 ',
+    'constructor',
+    '__proto__',
+    32,
+    null,
+    undefined,
+    ['F32'],
+    {},
+  ];
   const foreign = ['F8_E4M3', 'F8_E5M2', 'U16', 'U32', 'U64', 'C64', 'F4'];
   const otherSize = ['F64', 'F16', 'BF16', 'I64', 'I16', 'I8', 'U8', 'BOOL'];
   return [
     ...wrong.map((dtype) => mutant('dtype', `unknown: ${String(dtype)}`, entry({ dtype }), [first, 'dtype'])),
-    ...foreign.map((dtype) => mutant('dtype', `one that we lack: ${dtype}`, entry({ dtype }), [first, dtype])),
-    ...otherSize.map((dtype) => mutant('dtype', `of another size: ${dtype}`, entry({ dtype }), [first, /expected \d+ bytes/])),
+    ...foreign.map((dtype) =>
+      mutant('dtype', `one that we lack: ${dtype}`, entry({ dtype }), [first, dtype]),
+    ),
+    ...otherSize.map((dtype) =>
+      mutant('dtype', `of another size: ${dtype}`, entry({ dtype }), [first, /expected \d+ bytes/]),
+    ),
     mutant('dtype', 'integers of the same size', entry({ dtype: 'I32' }), [first, 'i32']),
-    mutant('dtype', 'F64 in place of two F32', entry({ dtype: 'F64', shape: firstEntry.shape.map((d, i) => (i ? d / 2 : d)) }), [first]),
+    mutant(
+      'dtype',
+      'F64 in place of two F32',
+      entry({ dtype: 'F64', shape: firstEntry.shape.map((d, i) => (i ? d / 2 : d)) }),
+      [first],
+    ),
   ];
 }
 
 function duplicates(): Mutant[] {
-  const again = (key: string, value: unknown): string => `${text.slice(0, -1)},${JSON.stringify(key)}:${jsonText(value)}}`;
+  const again = (key: string, value: unknown): string =>
+    `${text.slice(0, -1)},${JSON.stringify(key)}:${jsonText(value)}}`;
   const twice = (field: string, value: unknown): Raw =>
     new Raw(`${jsonText(firstEntry).slice(0, -1)},"${field}":${jsonText(value)}}`);
   return [
     mutant('duplicate key', 'a tensor, alike', again(first, firstEntry), [first, 'twice']),
     mutant('duplicate key', 'a tensor, of another place', again(first, secondEntry), [first, 'twice']),
-    mutant('duplicate key', 'by an escape', `${text.slice(0, -1)},"\\u006d${first.slice(1)}":${jsonText(firstEntry)}}`, [first, 'twice']),
-    ...(['dtype', 'shape', 'data_offsets'] as const).map((field) =>
-      mutant('duplicate key', `field ${field}`, put(base.header, [first], twice(field, firstEntry[field])), [field, 'twice']),
+    mutant(
+      'duplicate key',
+      'by an escape',
+      `${text.slice(0, -1)},"\\u006d${first.slice(1)}":${jsonText(firstEntry)}}`,
+      [first, 'twice'],
     ),
-    mutant('duplicate key', '__metadata__', `{"__metadata__":{},"__metadata__":{},${text.slice(1)}`, ['__metadata__', 'twice']),
+    ...(['dtype', 'shape', 'data_offsets'] as const).map((field) =>
+      mutant('duplicate key', `field ${field}`, put(base.header, [first], twice(field, firstEntry[field])), [
+        field,
+        'twice',
+      ]),
+    ),
+    mutant('duplicate key', '__metadata__', `{"__metadata__":{},"__metadata__":{},${text.slice(1)}`, [
+      '__metadata__',
+      'twice',
+    ]),
   ];
 }
 
@@ -169,7 +230,9 @@ function shapes(): Mutant[] {
     ['nested', [[rows, columns]]],
     ['a million axes', new Array(200_000).fill(1)],
   ];
-  return cases.map(([what, shape]) => mutant('shape', what, entry({ shape }), [what === 'NaN' ? 'JSON' : first]));
+  return cases.map(([what, shape]) =>
+    mutant('shape', what, entry({ shape }), [what === 'NaN' ? 'JSON' : first]),
+  );
 }
 
 function entries(): Mutant[] {
@@ -197,14 +260,16 @@ function entries(): Mutant[] {
   return [
     ...cases.map(([what, header, says]) => mutant('entries', what, header, says)),
     ...data.map(([what, more]) => mutant('entries', what, text, [/bytes/], { data: more })),
-    ...[0, 1, 7].map((length): Mutant => ({
-      group: 'safetensors: entries',
-      what: `a file of ${length} bytes`,
-      files: () => withFile(Buffer.alloc(length)),
-      outcome: 'error',
-      file: weightsName,
-      says: [weightsName, /8 bytes/],
-    })),
+    ...[0, 1, 7].map(
+      (length): Mutant => ({
+        group: 'safetensors: entries',
+        what: `a file of ${length} bytes`,
+        files: () => withFile(Buffer.alloc(length)),
+        outcome: 'error',
+        file: weightsName,
+        says: [weightsName, /8 bytes/],
+      }),
+    ),
   ];
 }
 
