@@ -1,4 +1,3 @@
-import { vocabulary } from './bases.js';
 import type { Json } from './json_text.js';
 
 const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
