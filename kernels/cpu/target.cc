@@ -7,6 +7,7 @@
 #include "kernels/cpu/linear.h"
 #include "kernels/cpu/norm.h"
 #include "kernels/cpu/pack.h"
+#include "kernels/cpu/peaks.h"
 #include "kernels/cpu/reduce.h"
 #include "kernels/cpu/rope.h"
 
@@ -39,6 +40,9 @@ const CpuKernels TRIGA_TABLE = {
     {softmax_tiles, nullptr, softmax_run},
     {to_bf16_tiles, nullptr, to_bf16_run},
     row_stats,
+    {peak_read_tiles, peak_scratch, peak_read_run},
+    {peak_compute_tiles, peak_scratch, peak_fma_run},
+    peak_dot_kernel(),
 };
 
 }  // namespace triga
