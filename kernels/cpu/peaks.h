@@ -4,7 +4,7 @@
 // Reads: whole lines, by one of the patterns of kernel.h; which is fastest depends on the machine.
 // Multiply-adds: in as many chains as a register tile of the linears has, so that the latency of one
 // hides behind the others. Every product has a factor of its own (acc · x + x), so that a level
-// without fma cannot share it, and x stays a number that the compiler does not know.
+// without fma cannot share it. x is 1, which the compiler does not know: chains count their rounds.
 #pragma once
 #include "kernels/cpu/kernel.h"
 #include "kernels/cpu/math.h"
@@ -58,13 +58,13 @@ inline int64_t peak_compute_tiles(const PeakComputeArgs& a) { return a.ops / kPe
 
 constexpr int kPeakChains = kMaxTileRows * tile_panels(kMaxTileRows);
 
-// Runs acc = step(acc, operand) in every chain, often enough for `tiles` tiles. Chains begin with
-// numbers of their own, which the compiler does not know: it would run equal ones once.
+// Runs acc = step(acc, ones) in every chain, often enough for `tiles` tiles. Each chain loads what it
+// begins with: the compiler would run equal ones once.
 template <int64_t kOps, class Step>
 TRIGA_INLINE void peak_chains(int64_t tiles, void* scratch, Step step) {
   static_assert(kPeakTileOps % (kOps * kPeakChains) == 0, "tiles are whole rounds");
   alignas(64) float numbers[16 + kPeakChains];
-  for (float& x : numbers) x = 0.5f;
+  for (float& x : numbers) x = 1;
   const float* p = numbers;
   __asm__ volatile("" : "+r"(p) : : "memory");
   F32x16 acc[kPeakChains];

@@ -28,6 +28,8 @@ export interface LoadInternals {
   readonly limits?: StepLimits;
   /** Most bytes of KV cache. */
   readonly kvBytes?: number;
+  /** Blocks of KV cache, instead of as many as memory has room for. */
+  readonly kvBlocks?: number;
 }
 
 const choices: Readonly<Record<'device' | 'weights' | 'kvCache', readonly string[]>> = {
@@ -48,6 +50,10 @@ const warned = new Set<string>();
 export const loadTextModel = (source?: string, options: LoadOptions = {}): Promise<TextModel> =>
   loadWith(source, options, {});
 
+/** What a call without a source gets. */
+export const noDefaultModel = (): UnsupportedError =>
+  new UnsupportedError('loadTextModel: there is no built-in default model yet; name a model directory');
+
 /** As {@link loadTextModel}, with what only tests and measurements set. */
 export async function loadWith(
   source: string | undefined,
@@ -58,7 +64,9 @@ export async function loadWith(
   const { signal, onProgress } = options;
   throwIfAborted(signal);
   const directory = isHubSource(source) ? await resolveHubModel(source, hubOptions(options)) : source;
-  const { family, config, params, defaults, ignoredFields } = await openTextModel(directory, { signal });
+  const { family, config, params, defaults, bosTokenId, ignoredFields } = await openTextModel(directory, {
+    signal,
+  });
   const { executor, fallbackReason } = selectExecutor(options);
   const runtime = new ModelRuntime({
     executor,
@@ -67,6 +75,7 @@ export async function loadWith(
     params,
     weights: options.weights ?? 'stored',
     kvBytes: internals.kvBytes,
+    kvBlocks: internals.kvBlocks,
   });
   const loadingTokenizer = loadTokenizer(directory, signal ? { signal } : {});
   try {
@@ -88,6 +97,7 @@ export async function loadWith(
       scheduler,
       tokenizer,
       defaults,
+      bosTokenId,
       rope: config.rope,
       unbounded: config.unbounded,
       info: {
@@ -126,10 +136,7 @@ async function compile(
 }
 
 function checkOptions(source: unknown, options: LoadOptions): asserts source is string {
-  if (source === undefined)
-    throw new UnsupportedError(
-      'loadTextModel: there is no built-in default model yet; name a model directory',
-    );
+  if (source === undefined) throw noDefaultModel();
   if (typeof source !== 'string' || source === '') {
     throw new InvalidArgumentError(
       `loadTextModel: expected a model directory or 'hf:org/name', got ${String(source)}`,

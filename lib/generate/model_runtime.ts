@@ -33,6 +33,8 @@ export class ModelRuntime {
     readonly weights: WeightsOption;
     /** Most bytes of KV cache; left out: a share of the memory that is free. */
     readonly kvBytes?: number | undefined;
+    /** Exactly so many blocks of it. */
+    readonly kvBlocks?: number | undefined;
   }) {
     const { executor, family, config, params } = given;
     const dtypeOf = weightTypes(params, given.weights);
@@ -47,7 +49,7 @@ export class ModelRuntime {
     this.weights = summarize(
       [...plain.params.values()].filter((v) => v.shape.length === 2).map((v) => v.dtype),
     );
-    this.pool = new KvPool(poolBlocks(plain, config, executor, given.kvBytes));
+    this.pool = new KvPool(poolBlocks(plain, config, executor, given));
     this.session = executor.open(params);
     this.#build = (output) => buildTextGraph(family, config, { output, dtypeOf, blocks: this.pool.blocks });
   }
@@ -98,7 +100,7 @@ function poolBlocks(
   graph: Graph,
   config: TextConfig,
   executor: Executor,
-  kvBytes: number | undefined,
+  { kvBytes, kvBlocks }: { readonly kvBytes?: number | undefined; readonly kvBlocks?: number | undefined },
 ): number {
   const element = executor.device === 'reference' ? 8 : 4;
   const blockBytes = [...graph.states.values()].reduce(
@@ -109,11 +111,13 @@ function poolBlocks(
   const budget = kvBytes ?? Math.floor(free / (executor.device === 'reference' ? 64 : 4));
   const perSequence = blocksFor(config.contextLength);
   const blocks = Math.floor(budget / Math.max(blockBytes, 1));
-  if (blocks < 1) {
+  const least = kvBlocks ?? 1;
+  if (blocks < least) {
     throw new OutOfMemoryError(
-      `kv cache: ${kvBlockSize} positions need ${blockBytes} bytes, and the limit is ${budget}`,
+      `kv cache: ${least * kvBlockSize} positions need ${least * blockBytes} bytes, and the limit is ${budget}`,
     );
   }
+  if (kvBlocks !== undefined) return kvBlocks;
   // The reference copies its cache at each write, so that has room for little. A model of unbounded context may use all there is.
   if (executor.device === 'reference') return Math.min(blocks, Math.max(64, 4 * (perSequence + 1)));
   return config.unbounded
