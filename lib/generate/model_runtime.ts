@@ -2,6 +2,7 @@ import type { DType } from '../dtype.js';
 import { OutOfMemoryError, UnsupportedError } from '../errors.js';
 import type { CompileOptions, Executable, Executor, Session } from '../exec/executor.js';
 import { Graph } from '../ir/graph.js';
+import type { Value } from '../ir/value.js';
 import type { TextConfig, TextFamily } from '../models/family.js';
 import { buildTextGraph, type TextGraphOptions } from '../models/text_graph.js';
 import { kvCopy } from '../ops/kv_copy.js';
@@ -23,6 +24,7 @@ export class ModelRuntime {
   /** What the weights are in memory. */
   readonly weights: string;
   readonly #build: (output: TextGraphOptions['output']) => Graph;
+  readonly #caches: readonly Value[];
   readonly #compiled = new Map<string, Promise<Executable>>();
 
   constructor(given: {
@@ -51,6 +53,7 @@ export class ModelRuntime {
     );
     this.pool = new KvPool(poolBlocks(plain, config, executor, given));
     this.session = executor.open(params);
+    this.#caches = [...plain.states.values()];
     this.#build = (output) => buildTextGraph(family, config, { output, dtypeOf, blocks: this.pool.blocks });
   }
 
@@ -58,7 +61,7 @@ export class ModelRuntime {
   executable(output: TextGraphOptions['output'] | 'copy', options?: CompileOptions): Promise<Executable> {
     const known = this.#compiled.get(output);
     if (known) return known;
-    const graph = output === 'copy' ? copyGraph(this.#build('logits')) : this.#build(output);
+    const graph = output === 'copy' ? copyGraph(this.#caches, this.pool.blocks) : this.#build(output);
     const made = this.session.compile(graph, options);
     this.#compiled.set(output, made);
     // A compile that fails (an abort, a lack of memory) may be tried again.
@@ -67,13 +70,13 @@ export class ModelRuntime {
   }
 }
 
-/** Copies blocks from and to in every layer's cache. */
-function copyGraph(model: Graph): Graph {
+/** Copies blocks from and to in every layer's cache, each of so many blocks. */
+function copyGraph(caches: readonly Value[], blocks: number): Graph {
   const graph = new Graph();
   const [from, to] = ['from', 'to'].map((name) => graph.input(name, 'i32', ['P']));
-  for (const keys of [...model.states.values()].filter((v) => v.name.startsWith('k_cache.'))) {
+  for (const keys of caches.filter((v) => v.name.startsWith('k_cache.'))) {
     const [k_cache, v_cache] = [keys.name, keys.name.replace('k_', 'v_')].map((name) =>
-      graph.state(name, keys.dtype, keys.shape),
+      graph.state(name, keys.dtype, [blocks, ...keys.shape.slice(1)]),
     );
     if (k_cache && v_cache && from && to) kvCopy({ k_cache, v_cache, from, to });
   }
