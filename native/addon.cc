@@ -176,8 +176,7 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
          InstanceMethod<&SessionWrap::Cancel>("cancel"),
          InstanceMethod<&SessionWrap::EndBurst>("endBurst"),
          InstanceMethod<&SessionWrap::Dispose>("dispose"),
-         InstanceAccessor<&SessionWrap::Bytes>("bytes"), InstanceAccessor<&SessionWrap::Isa>("isa"),
-         InstanceAccessor<&SessionWrap::Bf16Dot>("bf16Dot")});
+         InstanceAccessor<&SessionWrap::Bytes>("bytes"), InstanceAccessor<&SessionWrap::Isa>("isa")});
   }
 
   // (isa: string | undefined, threads: number)
@@ -292,10 +291,6 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
 
   Napi::Value Isa(const Napi::CallbackInfo& info) {
     return Napi::String::New(info.Env(), session_->kernels().isa);
-  }
-
-  Napi::Value Bf16Dot(const Napi::CallbackInfo& info) {
-    return Napi::Boolean::New(info.Env(), session_->kernels().linear_bf16_dot.run != nullptr);
   }
 
   void CheckIdle() const {

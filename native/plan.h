@@ -192,5 +192,8 @@ Step LoadKvCopy(const StepLoader&);
 Step LoadPagedAttention(const StepLoader&);
 Step LoadAttention(const StepLoader&);
 Step LoadSample(const StepLoader&);
+Step LoadPeakRead(const StepLoader&);
+Step LoadPeakFma(const StepLoader&);
+Step LoadPeakDot(const StepLoader&);
 
 }  // namespace triga

@@ -13,6 +13,7 @@
       "native/steps_attention.cc",
       "native/steps_basic.cc",
       "native/steps_linear.cc",
+      "native/steps_peaks.cc",
       "native/steps_sample.cc",
       "kernels/cpu/dispatch.cc"
     ],

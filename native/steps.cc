@@ -25,6 +25,9 @@ Step LoadStep(const StepLoader& loader, const std::string& kernel) {
       {"paged_attention", LoadPagedAttention},
       {"attention", LoadAttention},
       {"sample", LoadSample},
+      {"peak_read", LoadPeakRead},
+      {"peak_fma", LoadPeakFma},
+      {"peak_dot", LoadPeakDot},
   };
   for (const auto& [name, factory] : kFactories) {
     if (kernel == name) return factory(loader);

@@ -131,73 +131,6 @@ void Report(const std::string& what, double amount, double seconds, double peak,
   std::fflush(stdout);
 }
 
-// Independent chains in registers, through the compiler's vectors of 16 floats.
-#if defined(__x86_64__)
-typedef float Wide8 __attribute__((vector_size(32)));
-typedef float Wide16 __attribute__((vector_size(64)));
-
-__attribute__((target("avx2,fma"))) double FmaPeak256(int64_t n) {
-  Wide8 a[12], x{}, y{};
-  for (Wide8& v : a) v = Wide8{};
-  for (int64_t i = 0; i < n; ++i) {
-    __asm__ volatile(
-        "vfmadd231ps %12,%13,%0\n vfmadd231ps %12,%13,%1\n vfmadd231ps %12,%13,%2\n"
-        "vfmadd231ps %12,%13,%3\n vfmadd231ps %12,%13,%4\n vfmadd231ps %12,%13,%5\n"
-        "vfmadd231ps %12,%13,%6\n vfmadd231ps %12,%13,%7\n vfmadd231ps %12,%13,%8\n"
-        "vfmadd231ps %12,%13,%9\n vfmadd231ps %12,%13,%10\n vfmadd231ps %12,%13,%11\n"
-        : "+x"(a[0]), "+x"(a[1]), "+x"(a[2]), "+x"(a[3]), "+x"(a[4]), "+x"(a[5]), "+x"(a[6]),
-          "+x"(a[7]), "+x"(a[8]), "+x"(a[9]), "+x"(a[10]), "+x"(a[11])
-        : "x"(x), "x"(y));
-  }
-  return static_cast<double>(n) * 12 * 16;
-}
-__attribute__((target("avx512f"))) double FmaPeak512(int64_t n) {
-  Wide16 a[12], x{}, y{};
-  for (Wide16& v : a) v = Wide16{};
-  for (int64_t i = 0; i < n; ++i) {
-    __asm__ volatile(
-        "vfmadd231ps %12,%13,%0\n vfmadd231ps %12,%13,%1\n vfmadd231ps %12,%13,%2\n"
-        "vfmadd231ps %12,%13,%3\n vfmadd231ps %12,%13,%4\n vfmadd231ps %12,%13,%5\n"
-        "vfmadd231ps %12,%13,%6\n vfmadd231ps %12,%13,%7\n vfmadd231ps %12,%13,%8\n"
-        "vfmadd231ps %12,%13,%9\n vfmadd231ps %12,%13,%10\n vfmadd231ps %12,%13,%11\n"
-        : "+v"(a[0]), "+v"(a[1]), "+v"(a[2]), "+v"(a[3]), "+v"(a[4]), "+v"(a[5]), "+v"(a[6]),
-          "+v"(a[7]), "+v"(a[8]), "+v"(a[9]), "+v"(a[10]), "+v"(a[11])
-        : "v"(x), "v"(y));
-  }
-  return static_cast<double>(n) * 12 * 32;
-}
-__attribute__((target("avx512f"))) double DotPeak512(int64_t n) {
-  Wide16 a[12], x{}, y{};
-  for (Wide16& v : a) v = Wide16{};
-  for (int64_t i = 0; i < n; ++i) {
-    __asm__ volatile(
-        "vdpbf16ps %12,%13,%0\n vdpbf16ps %12,%13,%1\n vdpbf16ps %12,%13,%2\n"
-        "vdpbf16ps %12,%13,%3\n vdpbf16ps %12,%13,%4\n vdpbf16ps %12,%13,%5\n"
-        "vdpbf16ps %12,%13,%6\n vdpbf16ps %12,%13,%7\n vdpbf16ps %12,%13,%8\n"
-        "vdpbf16ps %12,%13,%9\n vdpbf16ps %12,%13,%10\n vdpbf16ps %12,%13,%11\n"
-        : "+v"(a[0]), "+v"(a[1]), "+v"(a[2]), "+v"(a[3]), "+v"(a[4]), "+v"(a[5]), "+v"(a[6]),
-          "+v"(a[7]), "+v"(a[8]), "+v"(a[9]), "+v"(a[10]), "+v"(a[11])
-        : "v"(x), "v"(y));
-  }
-  return static_cast<double>(n) * 12 * 64;
-}
-#endif
-
-double ReadBytes(const char* p, size_t bytes) {
-  typedef uint64_t Words __attribute__((vector_size(32), aligned(1)));
-  Words a{}, b{}, c{}, d{};
-  for (size_t i = 0; i + 128 <= bytes; i += 128) {
-    __builtin_prefetch(p + i + 4096);
-    __builtin_prefetch(p + i + 4160);
-    a ^= *reinterpret_cast<const Words*>(p + i);
-    b ^= *reinterpret_cast<const Words*>(p + i + 32);
-    c ^= *reinterpret_cast<const Words*>(p + i + 64);
-    d ^= *reinterpret_cast<const Words*>(p + i + 96);
-  }
-  a ^= b ^ c ^ d;
-  return static_cast<double>(a[0] ^ a[1] ^ a[2] ^ a[3]);
-}
-
 std::atomic<double> sink;
 
 }  // namespace
@@ -212,30 +145,26 @@ int main(int argc, char** argv) {
   cpu_time = argc > 3 && std::strcmp(argv[3], "cpu") == 0;
   for (int i = 0; i < workers.size(); ++i) scratch[i] = Memory<char>(4 << 20);
 
-  const size_t big_bytes = size_t{768} << 20;
+  const size_t big_bytes = size_t{2} << 30;   // beyond the caches of a whole host
   char* big = Memory<char>(big_bytes, 0x3c);  // 0.0115 as f32 and bf16, 1.06 as f16
-  double fma = 1e9, dot = 1e9;
-#if defined(__x86_64__)
-  const bool wide = std::strncmp(k.isa, "avx512", 6) == 0;
-  const auto peak = [&](double (*f)(int64_t)) {
-    const int64_t n = 200000;
-    double flops = 0;
-    const double t = Best([&] { workers.Run([&](int) { flops = f(n); }); });
-    return flops * workers.size() / t / 1e9;
+  const auto compute = [&](const Kernel<PeakComputeArgs>& kernel) {
+    const PeakComputeArgs args{kPeakTileOps * 64};
+    return static_cast<double>(args.ops) / 1e9 / Best([&] { RunAll(kernel, args); });
   };
-  if (std::strcmp(k.isa, "scalar") != 0 || SelectKernels("avx2"))
-    fma = peak(wide ? FmaPeak512 : FmaPeak256);
-  if (k.linear_bf16_dot.run) dot = peak(DotPeak512);
-#endif
-  const double read = static_cast<double>(big_bytes) / 1e9 / Best([&] {
-                        workers.Run([&](int i) {
-                          const size_t part = big_bytes / static_cast<size_t>(workers.size());
-                          sink = ReadBytes(big + part * static_cast<size_t>(i), part);
-                        });
-                      });
+  const double fma = compute(k.peak_fma), dot = k.peak_dot.run ? compute(k.peak_dot) : 1e9;
+  double read = 0;
+  for (const ReadPattern pattern :
+       {ReadPattern::kPlain, ReadPattern::kAhead1K, ReadPattern::kAhead4K, ReadPattern::kStreams4,
+        ReadPattern::kStreams8}) {
+    const PeakReadArgs args{reinterpret_cast<const float*>(big),
+                            static_cast<int64_t>(big_bytes / 4), pattern};
+    const double t = Best([&] { RunAll(k.peak_read, args); });
+    read = std::max(read, static_cast<double>(big_bytes) / 1e9 / t);
+  }
   std::printf(
       "%s, %d threads: f32 FMA %.0f GFLOP/s, bf16 dot product %.0f GFLOP/s, read %.1f GB/s\n",
       k.isa, workers.size(), fma, k.linear_bf16_dot.run ? dot : 0.0, read);
+  std::fflush(stdout);
 
   struct Weights {
     const char* name;

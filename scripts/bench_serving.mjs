@@ -2,6 +2,7 @@
 // Eight greedy requests at once beside one (4 tokens in, 64 out, whole wall time), and a prompt of 1,000 tokens, new and repeated.
 // Prints one JSON object. The model is any Hugging Face directory; prompts are random token ids, so it needs no tokenizer.
 import { cpus } from 'node:os';
+import { median } from '../dist/bench/median.js';
 import { loadTextModel } from '../dist/index.js';
 
 const [directory, rounds = '3'] = process.argv.slice(2);
@@ -10,7 +11,6 @@ if (!directory) {
   process.exit(2);
 }
 
-const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 const newTokens = 64;
 let state = 1;
 const randomIds = (count, vocabulary) =>

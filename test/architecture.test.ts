@@ -32,10 +32,11 @@ const rooms: Record<string, readonly string[]> = {
   data: [...base, 'tokenizers', 'image'],
   train: [...language, 'autodiff', 'data'],
   compress: [...language, 'autodiff', 'data', 'train'],
+  bench: language,
   serve: ['errors', 'generate', 'tokenizers', 'image', 'diffusion'],
   index: [...language, 'onnx', 'image', 'diffusion', 'data', 'train', 'compress', 'serve'],
   testing: [...language, 'autodiff', 'onnx', 'image', 'diffusion', 'data', 'train', 'compress'],
-  cli: ['index', ...language, 'onnx', 'image', 'diffusion', 'data', 'train', 'compress', 'serve'],
+  cli: ['index', ...language, 'bench', 'onnx', 'image', 'diffusion', 'data', 'train', 'compress', 'serve'],
 };
 
 // A package that only these rooms may import; a package that is not here is free.

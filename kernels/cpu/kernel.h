@@ -218,6 +218,31 @@ struct ToBF16Args {
   int64_t rows, k, x_stride, y_stride;
 };
 
+// The ways of reading memory of which one is a machine's fastest: in order, in order with lines fetched so many bytes ahead,
+// several streams at once. The order is shared with lib/exec/peaks.ts.
+enum class ReadPattern : int32_t {
+  kPlain = 0,
+  kAhead1K = 1,
+  kAhead4K = 2,
+  kStreams4 = 3,
+  kStreams8 = 4,
+};
+
+// For measurements. Reads n numbers, none of them subnormal, and does next to nothing with them. Tiles: kPeakReadTile numbers.
+struct PeakReadArgs {
+  const float* x;
+  int64_t n;  // a multiple of kPeakReadTile
+  ReadPattern pattern;
+};
+constexpr int64_t kPeakReadTile = int64_t{1} << 20;
+
+// For measurements. Multiply-adds in registers, as many at once as a register tile of the linears has; a multiply-add counts
+// as two operations. Tiles: kPeakTileOps operations.
+struct PeakComputeArgs {
+  int64_t ops;  // a multiple of kPeakTileOps
+};
+constexpr int64_t kPeakTileOps = int64_t{3} << 24;
+
 // Index of the first greatest element (NaN never wins), the element, and Σ exp(x − max), in an order that depends on n alone.
 struct RowStats {
   int64_t argmax;
@@ -248,6 +273,9 @@ struct CpuKernels {
   Kernel<SoftmaxArgs> softmax;
   Kernel<ToBF16Args> to_bf16;
   RowStats (*row_stats)(const float* x, int64_t n);
+  Kernel<PeakReadArgs> peak_read;
+  Kernel<PeakComputeArgs> peak_fma;  // f32
+  Kernel<PeakComputeArgs> peak_dot;  // pairs of bf16; run is null without the instruction
 };
 
 // Names of the levels that this binary has and this CPU (and operating system) can run, best first.

@@ -8,6 +8,7 @@
 #include "kernels/cpu/linear_amx.h"
 #include "kernels/cpu/norm.h"
 #include "kernels/cpu/pack.h"
+#include "kernels/cpu/peaks.h"
 #include "kernels/cpu/reduce.h"
 #include "kernels/cpu/rope.h"
 
@@ -40,6 +41,9 @@ const CpuKernels TRIGA_TABLE = {
     {softmax_tiles, nullptr, softmax_run},
     to_bf16_kernel(),
     row_stats,
+    {peak_read_tiles, peak_scratch, peak_read_run},
+    {peak_compute_tiles, peak_scratch, peak_fma_run},
+    peak_dot_kernel(),
 };
 
 }  // namespace triga

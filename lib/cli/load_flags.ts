@@ -19,21 +19,26 @@ export const weightsFlag = (): Option =>
     Object.keys(weights),
   );
 
-/** Adds the flags that say how a model is loaded. */
-export function addLoadFlags(command: Command): void {
+/** Adds the flags that say how a model is loaded on the CPU. */
+export function addCpuFlags(command: Command): void {
   command
-    .addOption(
-      new Option('--device <device>', 'What runs the model (default: auto)').choices(Object.keys(devices)),
-    )
     .addOption(weightsFlag())
     .addOption(
       new Option('--kv-cache <type>', 'Type of the KV cache (default: f32)').choices(Object.keys(kvCaches)),
     )
     .addOption(
       new Option('--threads <n>', 'Threads that work for it (default: physical cores)').argParser(
-        parseThreads,
+        parseCount(256),
       ),
     );
+}
+
+/** Adds the flags that say how a model is loaded. */
+export function addLoadFlags(command: Command): void {
+  command.addOption(
+    new Option('--device <device>', 'What runs the model (default: auto)').choices(Object.keys(devices)),
+  );
+  addCpuFlags(command);
 }
 
 export type LoadFlags = Pick<LoadOptions, 'device' | 'weights' | 'kvCache' | 'threads'>;
@@ -46,9 +51,12 @@ export const loadOptionsOf = ({ device, weights: type, kvCache, threads }: LoadF
   ...(threads === undefined ? {} : { threads }),
 });
 
-function parseThreads(text: string): number {
-  const count = Number(text);
-  if (!/^\d+$/.test(text) || count < 1 || count > 256)
-    throw new InvalidArgumentError('expected an integer from 1 to 256.');
-  return count;
-}
+/** Reads an integer from 1 to `most`. The parser throws commander's error. */
+export const parseCount =
+  (most: number) =>
+  (text: string): number => {
+    const count = Number(text);
+    if (!/^\d+$/.test(text) || count < 1 || count > most)
+      throw new InvalidArgumentError(`expected an integer from 1 to ${most}.`);
+    return count;
+  };

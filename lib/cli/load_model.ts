@@ -1,6 +1,6 @@
 import { loadTextModel } from '../generate/load_text_model.js';
 import type { TextModel } from '../generate/text_model.js';
-import { isHubSource, resolveHubModel } from '../weights/hub.js';
+import { isHubSource } from '../weights/is_hub_source.js';
 import { type LoadFlags, loadOptionsOf } from './load_flags.js';
 import { type Progress, terminalProgress } from './progress.js';
 
@@ -12,6 +12,7 @@ export async function locateModel(
 ): Promise<string> {
   if (!isHubSource(source)) return source;
   try {
+    const { resolveHubModel } = await import('../weights/hub.js');
     return await resolveHubModel(source, {
       signal,
       onProgress: ({ file, loadedBytes, totalBytes }) =>

@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { addBench } from './bench.js';
+import { addEval } from './eval.js';
 import { addGenerate } from './generate.js';
 import { addInspect } from './inspect.js';
 import { reportFailure, usageOutput } from './report.js';
@@ -32,6 +34,8 @@ Environment: TRIGA_DEVICE, TRIGA_THREADS, TRIGA_ISA; TRIGA_DEBUG=1 prints stack 
   );
 addGenerate(program);
 addInspect(program);
+addEval(program);
+addBench(program);
 
 tameStreams();
 try {

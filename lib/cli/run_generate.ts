@@ -126,7 +126,7 @@ async function printJson(
 /** Tokens per second after the first, which waits for the prompt; of beams, which come all at once, over the whole time. */
 function tokensPerSecond({ usage, timings, sequences }: GenerateResult): number {
   const later = usage.completionTokens - sequences.length;
-  const laterMs = timings.totalMs - timings.firstTokenMs;
+  const laterMs = timings.lastTokenMs - timings.firstTokenMs;
   const rate = later > 0 && laterMs > 0 ? later / laterMs : usage.completionTokens / timings.totalMs;
   return Math.round(rate * 1e5) / 100;
 }

@@ -2,9 +2,8 @@ import { type Availability, describeMachine, type MachineInfo } from '../exec/ma
 import { inspectTextModel, type TextModelSummary } from '../generate/inspect_text_model.js';
 import type { LoadOptions } from '../generate/load_text_model.js';
 import { locateModel } from './load_model.js';
+import { bytes, type Rows, section } from './table.js';
 import { print } from './terminal.js';
-
-type Rows = readonly (readonly [string, string])[];
 
 export interface InspectFlags extends Pick<LoadOptions, 'weights'> {
   readonly json?: boolean;
@@ -29,12 +28,6 @@ export async function runInspect(
     ? JSON.stringify({ machine, ...(model ? { model } : {}) }, null, 2)
     : sections.join('\n\n');
   await print(`${text}\n`, signal);
-}
-
-/** A title and an indented table. */
-function section(title: string, rows: Rows): string {
-  const width = Math.max(...rows.map(([name]) => name.length));
-  return [title, ...rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`)].join('\n');
 }
 
 function machineRows(machine: MachineInfo): Rows {
@@ -91,11 +84,3 @@ function modelRows(model: TextModelSummary): Rows {
 
 const some = (names: readonly string[]): string =>
   names.slice(0, 5).join(', ') + (names.length > 5 ? `, … (${names.length} in all)` : '');
-
-/** A size in the largest binary unit that leaves at least 1. */
-export function bytes(count: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  const power = count < 1 ? 0 : Math.min(Math.floor(Math.log2(count) / 10), units.length - 1);
-  const value = count / 1024 ** power;
-  return `${power === 0 ? Math.round(value) : value.toPrecision(value >= 1000 ? 4 : 3)} ${units[power]}`;
-}

@@ -65,8 +65,6 @@ export interface NativeBurst {
 /** One model on the engine. One job at a time: a call while one is under way throws. */
 export interface NativeSession {
   readonly isa: string;
-  /** Whether bf16 weights are multiplied with activations rounded to bf16. */
-  readonly bf16Dot: boolean;
   readonly bytes: number;
   /** Parameters get the next indices, in order. */
   loadParams(params: readonly NativeParam[]): Promise<void>;

@@ -41,6 +41,11 @@ export function cpuExecutor(options: CpuOptions = {}): Executor {
   return { device: 'cpu', isa, open: (params) => new CpuSession(binding, params, isa, threads) };
 }
 
+/** What an instruction set means for the graphs that run on it. */
+export const cpuTraits = (isa: string): CpuTraits => ({
+  bf16Dot: isa === 'avx512_bf16' || isa === 'avx512_amx',
+});
+
 /** The steps of a graph: fused, decomposed to what the CPU has kernels for, lowered. */
 export function lowerForCpu(graph: Graph, traits: CpuTraits): { graph: Graph; calls: KernelCall[] } {
   const lowered = ownOutputs(decompose(optimize(graph), (node) => Object.hasOwn(cpuLowerings, node.op)));
@@ -72,7 +77,7 @@ class CpuSession implements Session {
   constructor(binding: Binding, source: ParamSource, isa: string, threads: number) {
     this.#native = new binding.Session(isa, threads);
     this.#source = source;
-    this.#traits = { bf16Dot: this.#native.bf16Dot };
+    this.#traits = cpuTraits(isa);
   }
 
   get bytes(): number {

@@ -140,5 +140,12 @@ export function parseModelConfigDefaults(json: Readonly<Record<string, unknown>>
   );
 }
 
+/** The id that begins a text: that of the generation defaults, or else config.json's. */
+export const bosTokenIdOf = (
+  defaults: FileDefaults,
+  config: Readonly<Record<string, unknown>>,
+): number | undefined =>
+  defaults.bosTokenId ?? parse('config.json', [['bos_token_id', config.bos_token_id ?? null]]).bosTokenId;
+
 /** No file said anything. */
 export const noDefaults: FileDefaults = { options: {}, ignored: [] };

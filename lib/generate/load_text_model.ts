@@ -1,10 +1,11 @@
-import { closest } from 'fastest-levenshtein';
 import { InvalidArgumentError, throwIfAborted, UnsupportedError } from '../errors.js';
 import type { CompileOptions, Executable } from '../exec/executor.js';
 import { type DeviceOption, deviceNames, selectExecutor } from '../exec/select.js';
-import { loadTokenizer } from '../tokenizers/tokenizer.js';
-import { type HubOptions, isHubSource, resolveHubModel } from '../weights/hub.js';
+import { loadTokenizer, type Tokenizer } from '../tokenizers/tokenizer.js';
+import type { HubOptions } from '../weights/hub.js';
+import { isHubSource } from '../weights/is_hub_source.js';
 import { ModelRuntime, type WeightsOption } from './model_runtime.js';
+import { nearest } from './nearest.js';
 import { openTextModel } from './open_text_model.js';
 import { defaultLimits, Scheduler, type StepLimits } from './scheduler.js';
 import { TextModel } from './text_model.js';
@@ -28,6 +29,8 @@ export interface LoadInternals {
   readonly limits?: StepLimits;
   /** Most bytes of KV cache. */
   readonly kvBytes?: number;
+  /** Blocks of KV cache, instead of as many as memory has room for. */
+  readonly kvBlocks?: number;
 }
 
 const choices: Readonly<Record<'device' | 'weights' | 'kvCache', readonly string[]>> = {
@@ -48,6 +51,10 @@ const warned = new Set<string>();
 export const loadTextModel = (source?: string, options: LoadOptions = {}): Promise<TextModel> =>
   loadWith(source, options, {});
 
+/** What a call without a source gets. */
+export const noDefaultModel = (): UnsupportedError =>
+  new UnsupportedError('loadTextModel: there is no built-in default model yet; name a model directory');
+
 /** As {@link loadTextModel}, with what only tests and measurements set. */
 export async function loadWith(
   source: string | undefined,
@@ -55,20 +62,35 @@ export async function loadWith(
   internals: LoadInternals,
 ): Promise<TextModel> {
   checkOptions(source, options);
-  const { signal, onProgress } = options;
+  const { signal } = options;
   throwIfAborted(signal);
-  const directory = isHubSource(source) ? await resolveHubModel(source, hubOptions(options)) : source;
-  const { family, config, params, defaults, ignoredFields } = await openTextModel(directory, { signal });
-  const { executor, fallbackReason } = selectExecutor(options);
-  const runtime = new ModelRuntime({
-    executor,
-    family,
-    config,
-    params,
-    weights: options.weights ?? 'stored',
-    kvBytes: internals.kvBytes,
-  });
+  const directory = isHubSource(source) ? await download(source, options) : source;
+  // First of all: its thread takes a while to start, and needs nothing of the rest.
   const loadingTokenizer = loadTokenizer(directory, signal ? { signal } : {});
+  loadingTokenizer.catch(() => {}); // told where it is awaited
+  try {
+    return await loadDirectory(directory, loadingTokenizer, options, internals);
+  } catch (error) {
+    const tokenizer = await loadingTokenizer.catch(() => undefined);
+    tokenizer?.dispose();
+    throw error;
+  }
+}
+
+async function loadDirectory(
+  directory: string,
+  loadingTokenizer: Promise<Tokenizer | undefined>,
+  options: LoadOptions,
+  internals: LoadInternals,
+): Promise<TextModel> {
+  const { signal, onProgress } = options;
+  const { family, config, params, defaults, bosTokenId, ignoredFields } = await openTextModel(directory, {
+    signal,
+  });
+  const { executor, fallbackReason } = selectExecutor(options);
+  const { kvBytes, kvBlocks, limits = defaultLimits } = internals;
+  const weights = options.weights ?? 'stored';
+  const runtime = new ModelRuntime({ executor, family, config, params, weights, kvBytes, kvBlocks });
   try {
     const [{ sampler, copier }, tokenizer] = await Promise.all([
       compile(runtime, { signal, onProgress: (loaded, total) => onProgress?.({ loaded, total }) }),
@@ -76,38 +98,37 @@ export async function loadWith(
     ]);
     throwIfAborted(signal);
     warn(directory, ignoredFields, runtime.unusedTensors);
-    const scheduler = new Scheduler({
-      pool: runtime.pool,
-      rope: config.rope,
-      sampler,
-      copier,
-      limits: internals.limits ?? defaultLimits,
-    });
+    const { rope, unbounded, contextLength, vocabSize } = config;
     return new TextModel({
       runtime,
-      scheduler,
+      scheduler: new Scheduler({ pool: runtime.pool, rope, sampler, copier, limits }),
       tokenizer,
       defaults,
-      rope: config.rope,
-      unbounded: config.unbounded,
+      bosTokenId,
+      rope,
+      unbounded,
       info: {
         family: family.name,
         parameters: runtime.parameters,
         device: executor.device,
         isa: executor.isa,
         weights: runtime.weights,
-        contextLength: config.contextLength,
-        vocabSize: config.vocabSize,
+        contextLength,
+        vocabSize,
         ignoredFields,
         ...(fallbackReason === undefined ? {} : { fallbackReason }),
       },
     });
   } catch (error) {
     await runtime.session.dispose();
-    const tokenizer = await loadingTokenizer.catch(() => undefined);
-    tokenizer?.dispose();
     throw error;
   }
+}
+
+/** The directory of a Hub source. */
+async function download(source: string, options: LoadOptions): Promise<string> {
+  const { resolveHubModel } = await import('../weights/hub.js');
+  return await resolveHubModel(source, hubOptions(options));
 }
 
 /** Progress of a download is told as that of reading is. */
@@ -126,10 +147,7 @@ async function compile(
 }
 
 function checkOptions(source: unknown, options: LoadOptions): asserts source is string {
-  if (source === undefined)
-    throw new UnsupportedError(
-      'loadTextModel: there is no built-in default model yet; name a model directory',
-    );
+  if (source === undefined) throw noDefaultModel();
   if (typeof source !== 'string' || source === '') {
     throw new InvalidArgumentError(
       `loadTextModel: expected a model directory or 'hf:org/name', got ${String(source)}`,
@@ -140,7 +158,7 @@ function checkOptions(source: unknown, options: LoadOptions): asserts source is 
   for (const [key, value] of Object.entries(options)) {
     if (!optionNames.includes(key))
       throw new InvalidArgumentError(
-        `loadTextModel: unknown option "${key}"; did you mean "${closest(key, optionNames)}"?`,
+        `loadTextModel: unknown option "${key}"; did you mean "${nearest(key, optionNames)}"?`,
       );
     const known = choices[key as keyof typeof choices];
     if (value !== undefined && known && !known.includes(String(value))) {

@@ -1,11 +1,11 @@
-import type { GeneratedSequence, GenerateResult, SequenceOutcome } from './result.js';
+import type { GeneratedSequence, GenerateResult, GenerateTimings, SequenceOutcome } from './result.js';
 
 /** What `generate()` resolves to. */
 export function makeResult(
   prompt: readonly number[],
   outcomes: readonly SequenceOutcome[],
   texts: readonly string[],
-  run: { cachedTokens: number; seed: number; firstTokenMs: number; totalMs: number; logprobs: boolean },
+  run: { cachedTokens: number; timings: GenerateTimings; logprobs: boolean },
 ): GenerateResult {
   const sequences = outcomes.map(
     ({ tokens, score, finishReason, logprobs }, i): GeneratedSequence => ({
@@ -26,7 +26,7 @@ export function makeResult(
       completionTokens: sequences.reduce((n, s) => n + s.tokens.length, 0),
       cachedTokens: run.cachedTokens,
     },
-    timings: { seed: run.seed, firstTokenMs: run.firstTokenMs, totalMs: run.totalMs },
+    timings: run.timings,
     sequences,
   };
 }

@@ -2,6 +2,7 @@ import { type DType, isFloat } from '../dtype.js';
 import { OutOfMemoryError, UnsupportedError } from '../errors.js';
 import type { CompileOptions, Executable, Executor, Session } from '../exec/executor.js';
 import { Graph } from '../ir/graph.js';
+import type { Value } from '../ir/value.js';
 import type { TextConfig, TextFamily } from '../models/family.js';
 import { buildTextGraph, type TextGraphOptions } from '../models/text_graph.js';
 import { kvCopy } from '../ops/kv_copy.js';
@@ -23,6 +24,7 @@ export class ModelRuntime {
   /** What the weights are in memory. */
   readonly weights: string;
   readonly #build: (output: TextGraphOptions['output']) => Graph;
+  readonly #caches: readonly Value[];
   readonly #compiled = new Map<string, Promise<Executable>>();
 
   constructor(given: {
@@ -33,6 +35,8 @@ export class ModelRuntime {
     readonly weights: WeightsOption;
     /** Most bytes of KV cache; left out: a share of the memory that is free. */
     readonly kvBytes?: number | undefined;
+    /** Exactly so many blocks of it. */
+    readonly kvBlocks?: number | undefined;
   }) {
     const { executor, family, config, params } = given;
     const dtypeOf = weightTypes(params, given.weights);
@@ -47,8 +51,9 @@ export class ModelRuntime {
     this.weights = summarize(
       [...plain.params.values()].filter((v) => v.shape.length === 2).map((v) => v.dtype),
     );
-    this.pool = new KvPool(poolBlocks(plain, config, executor, given.kvBytes));
+    this.pool = new KvPool(poolBlocks(plain, config, executor, given));
     this.session = executor.open(params);
+    this.#caches = [...plain.states.values()];
     this.#build = (output) => buildTextGraph(family, config, { output, dtypeOf, blocks: this.pool.blocks });
   }
 
@@ -56,7 +61,7 @@ export class ModelRuntime {
   executable(output: TextGraphOptions['output'] | 'copy', options?: CompileOptions): Promise<Executable> {
     const known = this.#compiled.get(output);
     if (known) return known;
-    const graph = output === 'copy' ? copyGraph(this.#build('logits')) : this.#build(output);
+    const graph = output === 'copy' ? copyGraph(this.#caches, this.pool.blocks) : this.#build(output);
     const made = this.session.compile(graph, options);
     this.#compiled.set(output, made);
     // A compile that fails (an abort, a lack of memory) may be tried again.
@@ -65,13 +70,13 @@ export class ModelRuntime {
   }
 }
 
-/** Copies blocks from and to in every layer's cache. */
-function copyGraph(model: Graph): Graph {
+/** Copies blocks from and to in every layer's cache, each of so many blocks. */
+function copyGraph(caches: readonly Value[], blocks: number): Graph {
   const graph = new Graph();
   const [from, to] = ['from', 'to'].map((name) => graph.input(name, 'i32', ['P']));
-  for (const keys of [...model.states.values()].filter((v) => v.name.startsWith('k_cache.'))) {
+  for (const keys of caches.filter((v) => v.name.startsWith('k_cache.'))) {
     const [k_cache, v_cache] = [keys.name, keys.name.replace('k_', 'v_')].map((name) =>
-      graph.state(name, keys.dtype, keys.shape),
+      graph.state(name, keys.dtype, [blocks, ...keys.shape.slice(1)]),
     );
     if (k_cache && v_cache && from && to) kvCopy({ k_cache, v_cache, from, to });
   }
@@ -98,7 +103,7 @@ function poolBlocks(
   graph: Graph,
   config: TextConfig,
   executor: Executor,
-  kvBytes: number | undefined,
+  { kvBytes, kvBlocks }: { readonly kvBytes?: number | undefined; readonly kvBlocks?: number | undefined },
 ): number {
   const element = executor.device === 'reference' ? 8 : 4;
   const blockBytes = [...graph.states.values()].reduce(
@@ -109,11 +114,13 @@ function poolBlocks(
   const budget = kvBytes ?? Math.floor(free / (executor.device === 'reference' ? 64 : 4));
   const perSequence = blocksFor(config.contextLength);
   const blocks = Math.floor(budget / Math.max(blockBytes, 1));
-  if (blocks < 1) {
+  const least = kvBlocks ?? 1;
+  if (blocks < least) {
     throw new OutOfMemoryError(
-      `kv cache: ${kvBlockSize} positions need ${blockBytes} bytes, and the limit is ${budget}`,
+      `kv cache: ${least * kvBlockSize} positions need ${least * blockBytes} bytes, and the limit is ${budget}`,
     );
   }
+  if (kvBlocks !== undefined) return kvBlocks;
   // The reference copies its cache at each write, so that has room for little. A model of unbounded context may use all there is.
   if (executor.device === 'reference') return Math.min(blocks, Math.max(64, 4 * (perSequence + 1)));
   return config.unbounded

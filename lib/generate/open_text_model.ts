@@ -3,7 +3,12 @@ import { textFamilyOf } from '../models/registry.js';
 import { type Checkpoint, openCheckpoint } from '../weights/checkpoint.js';
 import { checkBaseFields, configReader } from '../weights/config.js';
 import { aliasedParams, type ParamSource } from '../weights/param_source.js';
-import { type FileDefaults, parseGenerationConfig, parseModelConfigDefaults } from './generation_config.js';
+import {
+  bosTokenIdOf,
+  type FileDefaults,
+  parseGenerationConfig,
+  parseModelConfigDefaults,
+} from './generation_config.js';
 
 /** What the files of a causal model's directory say, before any weight is read. */
 export interface OpenedTextModel {
@@ -12,6 +17,8 @@ export interface OpenedTextModel {
   readonly config: TextConfig;
   readonly params: ParamSource;
   readonly defaults: FileDefaults;
+  /** The id that begins a text, if the model has one. */
+  readonly bosTokenId: number | undefined;
   /** Fields of both configurations that nobody reads and that may matter. */
   readonly ignoredFields: readonly string[];
 }
@@ -35,6 +42,7 @@ export async function openTextModel(
     config,
     params: aliasedParams(checkpoint.tensors, family.layout),
     defaults,
+    bosTokenId: bosTokenIdOf(defaults, checkpoint.config),
     ignoredFields: [...reader.ignored(), ...defaults.ignored.map((key) => `generation_config.${key}`)],
   };
 }

@@ -1,8 +1,8 @@
 import { randomInt } from 'node:crypto';
-import { closest } from 'fastest-levenshtein';
 import { InvalidArgumentError, UnsupportedError } from '../errors.js';
 import { expectIds, optionFault, show } from './check_option.js';
 import type { FileDefaults } from './generation_config.js';
+import { nearest } from './nearest.js';
 import { type OptionName, optionNames, optionTable } from './option_table.js';
 
 type OneOrMany<T> = T | readonly T[];
@@ -93,7 +93,7 @@ function checkCall(call: GenerateOptions, vocabulary: number): void {
     throw invalid(`expected options to be an object, got ${show(call)}`);
   for (const [key, value] of Object.entries(call)) {
     if (!Object.hasOwn(optionTable, key)) {
-      throw invalid(`unknown option "${key}"; did you mean "${closest(key, optionNames)}"?`);
+      throw invalid(`unknown option "${key}"; did you mean "${nearest(key, optionNames)}"?`);
     }
     if (value === undefined) continue;
     const spec = optionTable[key as OptionName];

@@ -28,8 +28,9 @@ export interface GeneratedSequence {
 export interface GenerateTimings {
   /** Seed of the random draws. */
   readonly seed: number;
-  /** Milliseconds from the call until the first token, and until the end. */
+  /** Milliseconds from the call until the first token, the last (of the first sequence), and the end. */
   readonly firstTokenMs: number;
+  readonly lastTokenMs: number;
   readonly totalMs: number;
 }
 

@@ -1,10 +1,10 @@
-import { InvalidArgumentError, type TrigaError, throwIfAborted, UnsupportedError } from '../errors.js';
-import type { Executable } from '../exec/executor.js';
+import { InvalidArgumentError, type TrigaError, UnsupportedError } from '../errors.js';
 import type { RopeFrequencies } from '../nn/rope_frequencies.js';
 import type { Tensor } from '../tensor.js';
 import type { ChatMessage } from '../tokenizers/chat_template.js';
 import type { Tokenizer } from '../tokenizers/tokenizer.js';
 import { BeamGeneration } from './beam_generation.js';
+import { type ForwardOptions, type ForwardOutput, forwardPass } from './forward_pass.js';
 import type { FileDefaults } from './generation_config.js';
 import { joinRows } from './join_rows.js';
 import { blocksFor } from './kv_pool.js';
@@ -15,8 +15,6 @@ import { GenerateRequest, type StreamedToken } from './request.js';
 import type { GenerateResult, SequenceOutcome } from './result.js';
 import { SampledGeneration } from './sampled_generation.js';
 import type { Scheduler } from './scheduler.js';
-import { Sequence } from './sequence.js';
-import { packStep } from './step.js';
 import { StopWatch } from './stop_watch.js';
 
 /** What a loaded model is. */
@@ -50,10 +48,8 @@ export interface TextModelParts {
   readonly scheduler: Scheduler;
   readonly tokenizer: Tokenizer | undefined;
   readonly defaults: FileDefaults;
+  readonly bosTokenId: number | undefined;
 }
-
-/** Rows whose logits one step of {@link TextModel.logits} computes: of a large vocabulary they are many numbers. */
-const logitRows = 64;
 
 /** A causal language model. Calls may overlap: they share steps. */
 export class TextModel {
@@ -108,6 +104,28 @@ export class TextModel {
     return rows.logits as Tensor;
   }
 
+  /**
+   * Natural logarithms of the probabilities that the model gives ids[from], ids[from + 1], …, each after all before it: f32
+   * [T − from]. `from` is at least 1, its default: nothing comes before the first.
+   */
+  async logprobs(
+    ids: readonly number[],
+    { from = 1, signal }: { readonly from?: number; readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<Tensor> {
+    this.#checkIds(ids);
+    if (!Number.isInteger(from) || from < 1 || from > ids.length)
+      throw new InvalidArgumentError(
+        `logprobs: expected from to be an integer from 1 to the number of ids, ${ids.length}, got ${from}`,
+      );
+    const passes = await this.#forward(ids.slice(0, -1), 'logprobs', { targets: ids, from, signal });
+    return joinRows(passes).logprobs ?? { dtype: 'f32', shape: [0], data: new Float32Array(0) };
+  }
+
+  /** The id that begins a text, by the checkpoint's files. */
+  get bosTokenId(): number | undefined {
+    return this.#parts.bosTokenId;
+  }
+
   /** Runs `ids` through one of the model's graphs; its outputs for every position. */
   async forward(
     ids: readonly number[],
@@ -115,42 +133,26 @@ export class TextModel {
     signal?: AbortSignal,
   ): Promise<Record<string, Tensor>> {
     this.#checkIds(ids);
+    return joinRows(await this.#forward(ids, output, { signal }));
+  }
+
+  async #forward(
+    ids: readonly number[],
+    output: ForwardOutput,
+    { signal, ...options }: ForwardOptions,
+  ): Promise<Readonly<Record<string, Tensor>>[]> {
+    const { runtime, rope, scheduler, info } = this.#parts;
     const stop = AbortSignal.any([this.#disposal.signal, ...(signal ? [signal] : [])]);
-    const work = async (): Promise<Record<string, Tensor>> => {
-      throwIfAborted(stop);
-      const executable = await this.#parts.runtime.executable(output);
-      return joinRows(await this.#chunks(executable, ids, stop));
-    };
+    const pass = { runtime, rope, vocabSize: info.vocabSize, ids, output };
     try {
-      return await this.#parts.scheduler.exclusive(work, blocksFor(ids.length), stop);
+      return await scheduler.exclusive(
+        () => forwardPass(pass, { ...options, signal: stop }),
+        blocksFor(ids.length),
+        stop,
+      );
     } catch (error) {
       throw this.#disposed ? disposedError() : error;
     }
-  }
-
-  /** Outputs of consecutive chunks of `ids`, as a sequence of their own in the KV pool. */
-  async #chunks(
-    executable: Executable,
-    ids: readonly number[],
-    signal: AbortSignal,
-  ): Promise<Readonly<Record<string, Tensor>>[]> {
-    const { runtime, rope } = this.#parts;
-    runtime.pool.reserve(blocksFor(ids.length));
-    const sequence = new Sequence(runtime.pool, ids, ids.length);
-    sequence.grow(ids.length);
-    const parts: Readonly<Record<string, Tensor>>[] = [];
-    try {
-      while (sequence.pending > 0) {
-        const rows = Math.min(sequence.pending, logitRows);
-        const wanted = Array.from({ length: rows }, (_, i) => i);
-        const request = packStep([{ sequence, rows }], wanted, rope);
-        parts.push(await executable.run({ ...request, signal }));
-        sequence.advance(rows);
-      }
-    } finally {
-      sequence.release();
-    }
-    return parts;
   }
 
   async #promptIds(prompt: Prompt, signal: AbortSignal | undefined): Promise<readonly number[]> {
@@ -203,8 +205,10 @@ export class TextModel {
     const room = unbounded ? Number.POSITIVE_INFINITY : info.contextLength - prompt.length;
     const options = { ...asked, maxNewTokens: Math.min(asked.maxNewTokens, room) };
     let firstTokenMs = 0;
+    let lastTokenMs = 0;
     const onToken = (token: StreamedToken): void => {
-      firstTokenMs ||= performance.now() - started;
+      lastTokenMs = performance.now() - started;
+      firstTokenMs ||= lastTokenMs;
       emit(token);
     };
     const generation = this.#generation(prompt, options, onToken);
@@ -225,9 +229,12 @@ export class TextModel {
     const totalMs = performance.now() - started;
     return makeResult(prompt, sequences, texts, {
       cachedTokens,
-      seed: options.seed,
-      firstTokenMs: firstTokenMs || totalMs,
-      totalMs,
+      timings: {
+        seed: options.seed,
+        firstTokenMs: firstTokenMs || totalMs,
+        lastTokenMs: lastTokenMs || totalMs,
+        totalMs,
+      },
       logprobs: options.logprobs > 0,
     });
   }

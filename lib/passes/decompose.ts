@@ -15,6 +15,5 @@ export function decompose(graph: Graph, keep: (node: Node) => boolean): Graph {
       changed = true;
     }
   }
-  const result = r.finish();
-  return changed ? decompose(result, keep) : result;
+  return changed ? decompose(r.finish(), keep) : graph;
 }

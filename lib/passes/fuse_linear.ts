@@ -75,9 +75,11 @@ function residual(m: Matcher, node: Node): Fusion | undefined {
 
 function rewrite(graph: Graph, match: (m: Matcher, node: Node) => Fusion | undefined): Graph {
   const m = new Matcher(graph);
+  const fusions = new Map(graph.nodes.map((node) => [node, match(m, node)]));
+  if ([...fusions.values()].every((fusion) => fusion === undefined)) return graph;
   const r = new Rewriter(graph);
   for (const node of graph.nodes) {
-    const fusion = match(m, node);
+    const fusion = fusions.get(node);
     if (!fusion) {
       r.copy(node);
       continue;

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InvalidArgumentError, ModelFormatError } from '../errors.js';
-import { type ChatMessage, type ChatTemplateOptions, chatRenderer } from './chat_template.js';
+import type { ChatMessage, ChatTemplateOptions, RenderChat } from './chat_template.js';
 import type { TokenizerManifest } from './messages.js';
 import { TokenizerWorker } from './tokenizer_worker.js';
 
@@ -63,7 +63,7 @@ async function exists(path: string): Promise<boolean> {
 }
 
 function makeTokenizer(worker: TokenizerWorker, manifest: TokenizerManifest): Tokenizer {
-  const renderChat = chatRenderer(manifest);
+  let renderer: Promise<RenderChat> | undefined;
   const idOf = new Map(manifest.addedTokens);
   let streams = 0;
   return {
@@ -80,11 +80,11 @@ function makeTokenizer(worker: TokenizerWorker, manifest: TokenizerManifest): To
         skipSpecialTokens,
       })) as string;
     },
-    applyChatTemplate: (messages, chatOptions) =>
-      new Promise((resolve) => {
-        worker.throwIfEnded();
-        resolve(renderChat(messages, chatOptions));
-      }),
+    async applyChatTemplate(messages, chatOptions) {
+      worker.throwIfEnded();
+      renderer ??= import('./chat_template.js').then(({ chatRenderer }) => chatRenderer(manifest));
+      return (await renderer)(messages, chatOptions);
+    },
     hasChatTemplate: manifest.chatTemplates.default !== undefined,
     vocabSize: manifest.vocabSize,
     tokenToId: (token) => idOf.get(token),

@@ -18,9 +18,6 @@ export interface HubOptions {
   readonly offline?: boolean | undefined;
 }
 
-/** Whether a model source names a Hugging Face repository rather than a path. */
-export const isHubSource = (source: string): boolean => source.startsWith('hf:');
-
 /** Parses `hf:org/name[@revision]`. Errors: InvalidArgumentError. */
 export function parseHubSource(source: string): HubSource {
   const match = /^hf:([\w.-]{1,96}\/[\w.-]{1,96})(?:@([\w./-]{1,200}))?$/.exec(source);

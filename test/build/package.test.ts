@@ -21,6 +21,24 @@ describe.each(['triga', 'triga/testing'])('%s', (name) => {
   });
 });
 
+test('a start loads a few files, and no package before it is needed', () => {
+  const files = new Set<string>();
+  const packages = new Set<string>();
+  const walk = (file: string): void => {
+    if (files.has(file)) return;
+    files.add(file);
+    const code = readFileSync(file, 'utf8');
+    for (const [, name = ''] of code.matchAll(/^(?:import|export)\s[^;]*?from\s*"([^"]+)"/gm)) {
+      if (name.startsWith('.')) walk(path.resolve(path.dirname(file), name));
+      else if (!name.startsWith('node:')) packages.add(name);
+    }
+  };
+  walk(path.join(root, manifest.exports['.'].default));
+  expect([...packages]).toEqual([]);
+  expect(files.size).toBeGreaterThan(1);
+  expect(files.size).toBeLessThan(8);
+});
+
 describe('the command line', () => {
   const cli = path.join(root, manifest.bin.triga);
 

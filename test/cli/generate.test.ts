@@ -115,6 +115,7 @@ describe.skipIf(!hasStories)('triga generate', () => {
       timings: {
         seed: expect.any(Number),
         firstTokenMs: expect.any(Number),
+        lastTokenMs: expect.any(Number),
         totalMs: expect.any(Number),
       },
       sequences: [expect.objectContaining({ finishReason: 'length', logprobs: expect.any(Array) })],

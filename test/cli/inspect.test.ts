@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { describe, expect, test } from 'vitest';
-import { bytes } from '../../lib/cli/run_inspect.js';
+import { bytes } from '../../lib/cli/table.js';
 import type { MachineInfo } from '../../lib/exec/machine.js';
 import type { TextModelSummary } from '../../lib/generate/inspect_text_model.js';
 import { hasStories, stories, triga } from './run_cli.js';

@@ -12,7 +12,7 @@ describe('help', () => {
     const { code, stdout, stderr } = await triga(['--help']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const verbs = [...stdout.matchAll(/^ {2}([a-z-]+) \[/gm)].map(([, verb]) => verb);
-    expect(verbs).toEqual(['generate', 'inspect', 'help']);
+    expect(verbs).toEqual(['generate', 'inspect', 'eval', 'bench', 'help']);
     expect(stdout).toMatch(/Examples:\n {2}triga /);
   });
 
@@ -56,7 +56,17 @@ describe('help', () => {
 
 describe('wrong usage ends with 2 and a hint', () => {
   test.each([
-    ['bench', "unknown command 'bench'"],
+    ['quantize', "unknown command 'quantize'"],
+    ['eval m', "required option '--text <file>' not specified"],
+    [
+      'bench m --tokens 0',
+      "option '--tokens <n>' argument '0' is invalid: expected an integer from 1 to 16777216.",
+    ],
+    [
+      'bench m --batch 1e3',
+      "option '--batch <n>' argument '1e3' is invalid: expected an integer from 1 to 512.",
+    ],
+    ['bench m --device cpu', "unknown option '--device'"],
     ['generat', "unknown command 'generat'; did you mean generate?"],
     ['generate m --max-tokens 3', "unknown option '--max-tokens'; did you mean --max-new-tokens?"],
     ['generate m --max_new_tokens=3', "unknown option '--max_new_tokens=3'; did you mean --max-new-tokens?"],

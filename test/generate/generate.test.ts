@@ -31,7 +31,8 @@ describe.skipIf(!hasStories)('generate (../shared/models/stories260K)', () => {
     });
     expect(result.sequences[0]).not.toHaveProperty('logprobs');
     expect(result.timings.firstTokenMs).toBeGreaterThan(0);
-    expect(result.timings.totalMs).toBeGreaterThanOrEqual(result.timings.firstTokenMs);
+    expect(result.timings.lastTokenMs).toBeGreaterThan(result.timings.firstTokenMs);
+    expect(result.timings.totalMs).toBeGreaterThanOrEqual(result.timings.lastTokenMs);
   });
 
   test('ids and text are the same prompt, and text follows it with the right spaces', async () => {

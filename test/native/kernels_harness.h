@@ -36,6 +36,7 @@ void TestEmbedding(const CpuKernels&);
 void TestLinear(const CpuKernels&);
 void TestRope(const CpuKernels&);
 void TestAttention(const CpuKernels&);
+void TestPeaks(const CpuKernels&);
 
 inline int failures = 0;
 inline std::string where;  // what is being tested

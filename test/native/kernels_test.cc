@@ -124,6 +124,7 @@ void TestLevel(const CpuKernels& k) {
   TestNorm(k);
   TestRope(k);
   TestAttention(k);
+  TestPeaks(k);
   std::printf("%s: %d failures so far\n", k.isa, failures);
 }
 

@@ -4,8 +4,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { join } from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { openCheckpoint } from '../../lib/weights/checkpoint.js';
-import { type HubOptions, isHubSource, parseHubSource, resolveHubModel } from '../../lib/weights/hub.js';
+import { type HubOptions, parseHubSource, resolveHubModel } from '../../lib/weights/hub.js';
 import type { DownloadProgress } from '../../lib/weights/hub_download.js';
+import { isHubSource } from '../../lib/weights/is_hub_source.js';
 import { f32File, failureOf, temporaryDirectory } from './fixtures.js';
 
 const commit = '0123456789abcdef0123456789abcdef01234567';
