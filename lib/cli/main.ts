@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { addExport } from './export.js';
 import { addGenerate } from './generate.js';
 import { addInspect } from './inspect.js';
 import { reportFailure, usageOutput } from './report.js';
@@ -32,6 +33,7 @@ Environment: TRIGA_DEVICE, TRIGA_THREADS, TRIGA_ISA; TRIGA_DEBUG=1 prints stack 
   );
 addGenerate(program);
 addInspect(program);
+addExport(program);
 
 tameStreams();
 try {

@@ -1,9 +1,9 @@
-import { closest } from 'fastest-levenshtein';
 import { InvalidArgumentError, throwIfAborted, UnsupportedError } from '../errors.js';
 import type { CompileOptions, Executable } from '../exec/executor.js';
 import { type DeviceOption, deviceNames, selectExecutor } from '../exec/select.js';
 import { loadTokenizer } from '../tokenizers/tokenizer.js';
 import { type HubOptions, isHubSource, resolveHubModel } from '../weights/hub.js';
+import { checkCall } from './check_call.js';
 import { ModelRuntime, type WeightsOption } from './model_runtime.js';
 import { openTextModel } from './open_text_model.js';
 import { defaultLimits, Scheduler, type StepLimits } from './scheduler.js';
@@ -135,24 +135,9 @@ function checkOptions(source: unknown, options: LoadOptions): asserts source is 
       `loadTextModel: expected a model directory or 'hf:org/name', got ${String(source)}`,
     );
   }
-  if (typeof options !== 'object' || options === null)
-    throw new InvalidArgumentError(`loadTextModel: expected an object of options, got ${String(options)}`);
-  for (const [key, value] of Object.entries(options)) {
-    if (!optionNames.includes(key))
-      throw new InvalidArgumentError(
-        `loadTextModel: unknown option "${key}"; did you mean "${closest(key, optionNames)}"?`,
-      );
-    const known = choices[key as keyof typeof choices];
-    if (value !== undefined && known && !known.includes(String(value))) {
-      throw new InvalidArgumentError(
-        `loadTextModel: expected ${key} to be one of ${known.join(', ')}, got ${JSON.stringify(value)}`,
-      );
-    }
-  }
+  checkCall('loadTextModel', options, { names: optionNames, choices });
   if (options.kvCache !== undefined && options.kvCache !== 'f32')
     throw new UnsupportedError(`kvCache: "${options.kvCache}" is not built yet; use "f32"`);
-  if (options.signal !== undefined && !(options.signal instanceof AbortSignal))
-    throw new InvalidArgumentError('loadTextModel: expected signal to be an AbortSignal');
 }
 
 function warn(directory: string, fields: readonly string[], tensors: readonly string[]): void {
