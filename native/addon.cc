@@ -176,7 +176,8 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
          InstanceMethod<&SessionWrap::Cancel>("cancel"),
          InstanceMethod<&SessionWrap::EndBurst>("endBurst"),
          InstanceMethod<&SessionWrap::Dispose>("dispose"),
-         InstanceAccessor<&SessionWrap::Bytes>("bytes"), InstanceAccessor<&SessionWrap::Isa>("isa")});
+         InstanceAccessor<&SessionWrap::Bytes>("bytes"),
+         InstanceAccessor<&SessionWrap::Isa>("isa")});
   }
 
   // (isa: string | undefined, threads: number)

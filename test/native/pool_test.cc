@@ -185,9 +185,8 @@ void TestSleepAndWake() {
     Counter finished;
     std::atomic<int> ran{0};
     const auto step = [&](int) {
-      ParallelFor(4, 4, [&](int64_t begin, int64_t end, int) {
-        ran += static_cast<int>(end - begin);
-      });
+      ParallelFor(4, 4,
+                  [&](int64_t begin, int64_t end, int) { ran += static_cast<int>(end - begin); });
     };
     Pool::Get().Submit(std::make_shared<Steps>(2, step, [&] { finished.Add(); }), 4);
     Check(finished.Await(1), "a job that nobody woke up for");

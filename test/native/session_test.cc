@@ -59,8 +59,8 @@ std::shared_ptr<Session> NewSession(int threads) {
 // A linear of two weights side by side, with bias and activation; a norm of it; their sum.
 std::vector<ParamSpec> LayerParams() {
   std::vector<ParamSpec> specs;
-  specs.push_back(PanelsOf({PartOf(RandomFloats(17 * kIn, 1), 17, kIn),
-                            PartOf(RandomFloats(23 * kIn, 2), 23, kIn)}));
+  specs.push_back(PanelsOf(
+      {PartOf(RandomFloats(17 * kIn, 1), 17, kIn), PartOf(RandomFloats(23 * kIn, 2), 23, kIn)}));
   specs.push_back(VectorOf(RandomFloats(kOut, 3)));
   specs.push_back(VectorOf(RandomFloats(kOut, 4)));
   return specs;
