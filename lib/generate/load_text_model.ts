@@ -1,6 +1,7 @@
 import { InvalidArgumentError, throwIfAborted, UnsupportedError } from '../errors.js';
 import type { CompileOptions, Executable } from '../exec/executor.js';
 import { type DeviceOption, deviceNames, selectExecutor } from '../exec/select.js';
+import { timeSlices } from '../exec/time_slices.js';
 import { loadTokenizer, type Tokenizer } from '../tokenizers/tokenizer.js';
 import type { HubOptions } from '../weights/hub.js';
 import { isHubSource } from '../weights/is_hub_source.js';
@@ -84,10 +85,13 @@ async function loadDirectory(
   internals: LoadInternals,
 ): Promise<TextModel> {
   const { signal, onProgress } = options;
+  const pause = timeSlices();
   const { family, config, params, defaults, bosTokenId, ignoredFields } = await openTextModel(directory, {
     signal,
   });
+  await pause();
   const { executor, fallbackReason } = selectExecutor(options);
+  await pause();
   const { kvBytes, kvBlocks, limits = defaultLimits } = internals;
   const weights = options.weights ?? 'stored';
   const runtime = new ModelRuntime({ executor, family, config, params, weights, kvBytes, kvBlocks });

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type DType, isFloat } from '../dtype.js';
 import { OutOfMemoryError, UnsupportedError } from '../errors.js';
 import type { CompileOptions, Executable, Executor, Session } from '../exec/executor.js';
@@ -10,6 +11,17 @@ import { kvBlockSize } from '../ops/kv_write.js';
 import { elementCount } from '../tensor.js';
 import { checkParams, type ParamSource } from '../weights/param_source.js';
 import { blocksFor, KvPool } from './kv_pool.js';
+
+/** Rows and chosen rows of the steps that a server meets first; larger numbers of sequences are planned for when they come. */
+const usualSizes = [
+  [1, 1],
+  [8, 8],
+  [8, 1],
+  [64, 1],
+  [64, 8],
+  [512, 1],
+  [512, 8],
+].map(([T = 0, R = 0]) => ({ T, R }));
 
 /** `weights` option: as the file stores them, or converted when they are packed. */
 export type WeightsOption = 'stored' | 'f32' | 'bf16' | 'q8' | 'q4' | 'w8a8';
@@ -61,12 +73,22 @@ export class ModelRuntime {
   executable(output: TextGraphOptions['output'] | 'copy', options?: CompileOptions): Promise<Executable> {
     const known = this.#compiled.get(output);
     if (known) return known;
-    const graph = output === 'copy' ? copyGraph(this.#caches, this.pool.blocks) : this.#build(output);
-    const made = this.session.compile(graph, options);
+    const made = this.#compile(output, options);
     this.#compiled.set(output, made);
     // A compile that fails (an abort, a lack of memory) may be tried again.
     made.catch(() => this.#compiled.delete(output));
     return made;
+  }
+
+  async #compile(output: TextGraphOptions['output'] | 'copy', options?: CompileOptions): Promise<Executable> {
+    // A graph is many small objects, and what the session does with it is more of the same: other events come in between.
+    await nextTurn();
+    const graph = output === 'copy' ? copyGraph(this.#caches, this.pool.blocks) : this.#build(output);
+    await nextTurn();
+    return await this.session.compile(
+      graph,
+      output === 'sample' ? { ...options, sizes: usualSizes } : options,
+    );
   }
 }
 
