@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { cpus, totalmem } from 'node:os';
 import { TrigaError } from '../errors.js';
+import { availableMemory } from './available_memory.js';
 import { type Binding, loadBinding } from './binding.js';
 import type { DeviceName } from './executor.js';
 import { deviceNames, type Selection, selectExecutor, threadCount } from './select.js';
@@ -27,7 +28,7 @@ export interface MachineInfo {
   /** Hardware threads. */
   readonly logicalCores: number;
   readonly memoryBytes: number;
-  /** Within the container's limit, if there is one. */
+  /** Within the limits of containers, if there are any. */
   readonly availableMemoryBytes: number;
   /** Instruction sets that the CPU and the addon both have, best first. */
   readonly isas: readonly string[];
@@ -52,7 +53,7 @@ export function describeMachine(): MachineInfo {
     cpu: cpus()[0]?.model.trim() || 'unknown',
     logicalCores: cpus().length,
     memoryBytes: totalmem(),
-    availableMemoryBytes: process.availableMemory(),
+    availableMemoryBytes: availableMemory().bytes,
     isas: isFailure(binding) ? [] : binding.isas,
     threads: defaultThreads(isFailure(binding) ? undefined : binding),
     addon,
