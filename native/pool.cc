@@ -15,6 +15,8 @@
 #ifdef __linux__
 #include <pthread.h>
 #include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
@@ -45,6 +47,24 @@ void SetFloatingPointMode() {
 }
 
 #ifdef __linux__
+// Asks the kernel for long slices of time. The share of the processor stays the same; but who wakes up wanting a short slice, as
+// the JavaScript thread does, gets the core at once, where it would else wait for the next tick or two (Linux 6.12 and later;
+// before, the kernel ignores it).
+void AskForLongSlices() {
+  struct {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime, deadline, period;
+  } attr{};
+  constexpr uint64_t kSlice = 8'000'000;  // ns
+  if (syscall(SYS_sched_getattr, 0, &attr, sizeof attr, 0) != 0) return;
+  if (attr.policy != SCHED_OTHER && attr.policy != SCHED_BATCH) return;
+  attr.runtime = kSlice;
+  syscall(SYS_sched_setattr, 0, &attr, 0);
+}
+
 // First number of a one-line file; a negative number if there is none.
 double ReadNumber(const std::string& path, double* second = nullptr) {
   std::ifstream in(path);
@@ -104,6 +124,13 @@ int AllowedCores() {
 }
 #endif
 
+void PrepareThread() {
+  SetFloatingPointMode();
+#ifdef __linux__
+  AskForLongSlices();
+#endif
+}
+
 }  // namespace
 
 int DefaultThreads() {
@@ -144,7 +171,7 @@ void Pool::StartThreads(int count) {
 }
 
 void Pool::Lead() {
-  SetFloatingPointMode();
+  PrepareThread();
   while (true) {
     std::shared_ptr<Job> job;
     // The next token's job comes within microseconds: sleeping at once would cost more than the wait.
@@ -216,7 +243,7 @@ bool Pool::RunTiles(int thread) {
 }
 
 void Pool::Work(int thread) {
-  SetFloatingPointMode();
+  PrepareThread();
   int idle = 0;
   while (true) {
     if (RunTiles(thread)) {

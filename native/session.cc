@@ -46,7 +46,7 @@ class SessionJob : public Job {
     if (!code_) Succeed();
     session_->busy_.store(false, std::memory_order_release);
     session_.reset();
-    completion_->Done(code_, message_);
+    if (completion_) completion_->Done(code_, message_);
   }
 
  protected:
@@ -252,6 +252,22 @@ class RunJob final : public SessionJob {
   int64_t done_ = 0;  // runs of the burst
 };
 
+class DisposeJob final : public SessionJob {
+ public:
+  using SessionJob::SessionJob;
+
+ private:
+  bool Advance() override {
+    session_->plans_.clear();
+    session_->params_.clear();
+    session_->batches_.clear();
+    session_->states_.clear();
+    session_->arena_ = Memory();
+    session_->scratch_ = Memory();
+    return true;
+  }
+};
+
 void Session::Load(const std::shared_ptr<Session>& self, std::unique_ptr<ParamBatch> batch,
                    std::unique_ptr<Completion> completion) {
   Pool::Get().Submit(std::make_shared<LoadJob>(self, std::move(batch), std::move(completion)),
@@ -290,13 +306,9 @@ void Session::Run(const std::shared_ptr<Session>& self, RunRequest request,
                      self->threads_);
 }
 
-void Session::Dispose() {
-  plans_.clear();
-  params_.clear();
-  batches_.clear();
-  states_.clear();
-  arena_ = Memory();
-  scratch_ = Memory();
+void Session::Dispose(const std::shared_ptr<Session>& self,
+                      std::unique_ptr<Completion> completion) {
+  Pool::Get().Submit(std::make_shared<DisposeJob>(self, std::move(completion)), self->threads_);
 }
 
 size_t Session::bytes() const {

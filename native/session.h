@@ -54,8 +54,8 @@ class Session {
   void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
   // Ends the burst under way, if any, after the run that it is in.
   void EndBurst() { end_burst_.store(true, std::memory_order_relaxed); }
-  // Frees everything. Only when no job is under way.
-  void Dispose();
+  // Frees everything: a job, as to unmap gigabytes takes a while. `completion` may be null.
+  static void Dispose(const std::shared_ptr<Session>& self, std::unique_ptr<Completion> completion);
 
   bool busy() const { return busy_.load(std::memory_order_acquire); }
   size_t bytes() const;
@@ -64,6 +64,7 @@ class Session {
   friend class SessionJob;
   friend class LoadJob;
   friend class RunJob;
+  friend class DisposeJob;
 
   const CpuKernels& kernels_;
   const int threads_;

@@ -86,7 +86,8 @@ export interface NativeSession {
   cancel(): void;
   /** Ends the burst under way after the run that it is in. */
   endBurst(): void;
-  dispose(): void;
+  /** Frees everything. */
+  dispose(): Promise<void>;
 }
 
 /** What the addon exports; native/addon.cc has the other side. */

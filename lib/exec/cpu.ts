@@ -4,9 +4,9 @@ import type { Graph } from '../ir/graph.js';
 import { type Bindings, evalDim, evalShape } from '../ir/shape.js';
 import type { Value } from '../ir/value.js';
 import { decompose } from '../passes/decompose.js';
-import { optimize } from '../passes/pipeline.js';
+import { passByPass } from '../passes/pipeline.js';
 import { bucketsOf } from '../plan/buckets.js';
-import { arenaSymbols, encodePlan, type Plan, paramKey } from '../plan/encode.js';
+import { encodePlans, type Plan, paramKey } from '../plan/encode.js';
 import type { KernelCall, ParamRequest } from '../plan/kernel_call.js';
 import { ownOutputs } from '../plan/own_outputs.js';
 import { elementCount, type Tensor } from '../tensor.js';
@@ -23,6 +23,7 @@ import { type CpuTraits, cpuExclusions, cpuLowerings } from './cpu_lowering.js';
 import type { Burst, CompileOptions, Executable, Executor, RunRequest, Session } from './executor.js';
 import { feed } from './feed.js';
 import { chooseIsa } from './isa.js';
+import { timeSlices } from './time_slices.js';
 
 export interface CpuOptions {
   /** Instruction set; left out: the best that the machine has, or TRIGA_ISA. */
@@ -47,9 +48,19 @@ export const cpuTraits = (isa: string): CpuTraits => ({
   bf16Dot: isa === 'avx512_bf16' || isa === 'avx512_amx',
 });
 
-/** The steps of a graph: fused, decomposed to what the CPU has kernels for, lowered. */
-export function lowerForCpu(graph: Graph, traits: CpuTraits): { graph: Graph; calls: KernelCall[] } {
-  const lowered = ownOutputs(decompose(optimize(graph), (node) => Object.hasOwn(cpuLowerings, node.op)));
+/** The steps of a graph: fused, decomposed to what the CPU has kernels for, lowered; other events get their turns in between. */
+export async function lowerForCpu(
+  graph: Graph,
+  traits: CpuTraits,
+  pause: () => Promise<void> = timeSlices(),
+): Promise<{ graph: Graph; calls: KernelCall[] }> {
+  let fused = graph;
+  for (const after of passByPass(graph)) {
+    fused = after.graph;
+    await pause();
+  }
+  const lowered = ownOutputs(decompose(fused, (node) => Object.hasOwn(cpuLowerings, node.op)));
+  await pause();
   let rooms = 0;
   const room = (dtype: DType, shape: Value['shape']): Value => ({
     id: --rooms,
@@ -76,7 +87,7 @@ class CpuSession implements Session {
   readonly #params = new Map<string, number>();
   readonly #states = new Map<string, number>();
   #running: Promise<unknown> = Promise.resolve();
-  #disposed = false;
+  #disposal: Promise<void> | undefined;
 
   constructor(binding: Binding, source: ParamSource, isa: string, threads: number) {
     this.#native = new binding.Session(isa, threads);
@@ -89,26 +100,33 @@ class CpuSession implements Session {
   }
 
   async compile(graph: Graph, options: CompileOptions = {}): Promise<Executable> {
-    const { graph: lowered, calls } = lowerForCpu(graph, this.#traits);
-    const symbols = arenaSymbols(lowered, calls);
-    const requests = encodePlan(lowered, calls, Object.fromEntries(symbols.map((s) => [s, 1]))).params;
-    await this.#load(requests, options);
+    const pause = timeSlices();
+    const { graph: lowered, calls } = await lowerForCpu(graph, this.#traits, pause);
+    await pause();
+    const encoded = encodePlans(lowered, calls);
+    this.#throwIfDisposed();
+    await this.#load(encoded.params, options);
     for (const value of lowered.states.values()) {
       if (!this.#states.has(value.name)) {
         this.#states.set(value.name, this.#native.addState(elementCount(evalShape(value.shape, {})) * 4));
       }
     }
     const plans = new Map<string, { plan: Plan; index: number }>();
-    const planFor = ({ bindings }: RunRequest): { plan: Plan; index: number } => {
-      const capacities = bucketsOf(symbols, bindings);
+    const planFor = (bindings: Bindings): { plan: Plan; index: number } => {
+      const capacities = bucketsOf(encoded.symbols, bindings);
       const key = Object.values(capacities).join();
-      const known = plans.get(key) ?? this.#plan(encodePlan(lowered, calls, capacities));
+      const known = plans.get(key) ?? this.#plan(encoded.sizedFor(capacities));
       plans.set(key, known);
       return known;
     };
+    for (const bindings of options.sizes ?? []) {
+      await pause();
+      this.#throwIfDisposed();
+      planFor(bindings);
+    }
     return {
-      run: async (request) => await this.#run(planFor(request), request),
-      burst: async (request, burst) => await this.#burst(planFor(request), request, burst),
+      run: async (request) => await this.#run(planFor(request.bindings), request),
+      burst: async (request, burst) => await this.#burst(planFor(request.bindings), request, burst),
       endBurst: () => this.#native.endBurst(),
     };
   }
@@ -192,7 +210,7 @@ class CpuSession implements Session {
 
   /** Runs a native job that an abort of `signal` cancels. */
   async #job(start: () => Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-    if (this.#disposed) throw abortError('the model was disposed');
+    this.#throwIfDisposed();
     const cancel = (): void => this.#native.cancel();
     signal?.addEventListener('abort', cancel, { once: true });
     const job = start();
@@ -206,13 +224,19 @@ class CpuSession implements Session {
     }
   }
 
-  async dispose(): Promise<void> {
-    if (!this.#disposed) {
-      this.#disposed = true;
-      this.#native.cancel();
-    }
+  #throwIfDisposed(): void {
+    if (this.#disposal) throw abortError('the model was disposed');
+  }
+
+  dispose(): Promise<void> {
+    this.#disposal ??= this.#end();
+    return this.#disposal;
+  }
+
+  async #end(): Promise<void> {
+    this.#native.cancel();
     await this.#running;
-    this.#native.dispose();
+    if (this.#native.bytes > 0) await this.#native.dispose();
   }
 }
 

@@ -7,6 +7,8 @@ import type { ParamSource } from '../weights/param_source.js';
 export type DeviceName = 'cuda' | 'cpu' | 'onnx' | 'reference';
 
 export interface CompileOptions {
+  /** Sizes of runs to come: what can be prepared for them is, so that the first ones do not wait for it. */
+  readonly sizes?: readonly Bindings[];
   readonly signal?: AbortSignal | undefined;
   /** Called as parameters are read: bytes so far and in all. */
   readonly onProgress?: ((loaded: number, total: number) => void) | undefined;

@@ -1,5 +1,6 @@
 import { cpus, totalmem } from 'node:os';
 import { TrigaError } from '../errors.js';
+import { availableMemory } from './available_memory.js';
 import { loadBinding } from './binding.js';
 import { defaultThreads } from './default_threads.js';
 import type { DeviceName } from './executor.js';
@@ -27,7 +28,7 @@ export interface MachineInfo {
   /** Hardware threads. */
   readonly logicalCores: number;
   readonly memoryBytes: number;
-  /** Within the container's limit, if there is one. */
+  /** Within the limits of containers, if there are any. */
   readonly availableMemoryBytes: number;
   /** Instruction sets that the CPU and the addon both have, best first. */
   readonly isas: readonly string[];
@@ -55,7 +56,7 @@ export function describeMachine(): MachineInfo {
     cpu: cpus()[0]?.model.trim() || 'unknown',
     logicalCores: cpus().length,
     memoryBytes: totalmem(),
-    availableMemoryBytes: process.availableMemory(),
+    availableMemoryBytes: availableMemory().bytes,
     isas: isFailure(binding) ? [] : binding.isas,
     threads: threadsByDefault(),
     addon,

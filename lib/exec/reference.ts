@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { roundTo } from '../dtype.js';
 import { InvalidArgumentError, throwIfAborted } from '../errors.js';
 import type { RefTensor } from '../ir/define_op.js';
@@ -11,9 +10,7 @@ import { type ParamSource, readParam } from '../weights/param_source.js';
 import { burstLoop } from './burst_loop.js';
 import type { CompileOptions, Executable, Executor, RunRequest, Session } from './executor.js';
 import { runReference, toTensor } from './run_reference.js';
-
-/** Longest stretch of computing between two turns of the event loop, in milliseconds. */
-const sliceMs = 5;
+import { timeSlices } from './time_slices.js';
 
 /** The executor that defines what every op means: TypeScript, float64, one loop an op. */
 export const referenceExecutor: Executor = {
@@ -81,16 +78,13 @@ class ReferenceSession implements Session {
     for (const v of graph.constants)
       values.set(v, { shape: evalShape(v.shape, {}), data: Float64Array.from(v.data ?? []) });
     for (const v of graph.inputs.values()) values.set(v, feed(v, inputs[v.name], bindings));
-    let turn = performance.now();
+    const pause = timeSlices();
     for (const node of graph.nodes) {
       throwIfAborted(signal);
       const outputs = runReference(node, values, bindings);
       for (const [name, value] of Object.entries(node.outputs))
         if (value.state !== undefined) this.#states.set(value.state, outputs[name] as RefTensor);
-      if (performance.now() - turn > sliceMs) {
-        await nextTurn();
-        turn = performance.now();
-      }
+      await pause();
     }
     return Object.fromEntries(
       [...graph.outputs].map(([name, v]) => [name, toTensor(v, values.get(v) as RefTensor)]),

@@ -1,6 +1,8 @@
 import { InvalidArgumentError, throwIfAborted, UnsupportedError } from '../errors.js';
+import { availableMemory, type MemoryLimit } from '../exec/available_memory.js';
 import type { CompileOptions, Executable } from '../exec/executor.js';
 import { type DeviceOption, deviceNames, selectExecutor } from '../exec/select.js';
+import { timeSlices } from '../exec/time_slices.js';
 import { loadTokenizer, type Tokenizer } from '../tokenizers/tokenizer.js';
 import type { HubOptions } from '../weights/hub.js';
 import { isHubSource } from '../weights/is_hub_source.js';
@@ -31,6 +33,8 @@ export interface LoadInternals {
   readonly kvBytes?: number;
   /** Blocks of KV cache, instead of as many as memory has room for. */
   readonly kvBlocks?: number;
+  /** Instead of the memory that is available. */
+  readonly memory?: MemoryLimit;
 }
 
 const choices: Readonly<Record<'device' | 'weights' | 'kvCache', readonly string[]>> = {
@@ -84,13 +88,16 @@ async function loadDirectory(
   internals: LoadInternals,
 ): Promise<TextModel> {
   const { signal, onProgress } = options;
+  const pause = timeSlices();
   const { family, config, params, defaults, bosTokenId, ignoredFields } = await openTextModel(directory, {
     signal,
   });
+  await pause();
   const { executor, fallbackReason } = selectExecutor(options);
-  const { kvBytes, kvBlocks, limits = defaultLimits } = internals;
+  await pause();
+  const { kvBytes, kvBlocks, limits = defaultLimits, memory = availableMemory() } = internals;
   const weights = options.weights ?? 'stored';
-  const runtime = new ModelRuntime({ executor, family, config, params, weights, kvBytes, kvBlocks });
+  const runtime = new ModelRuntime({ executor, family, config, params, weights, kvBytes, kvBlocks, memory });
   try {
     const [{ sampler, copier }, tokenizer] = await Promise.all([
       compile(runtime, { signal, onProgress: (loaded, total) => onProgress?.({ loaded, total }) }),

@@ -1,5 +1,7 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type DType, isFloat } from '../dtype.js';
 import { OutOfMemoryError, UnsupportedError } from '../errors.js';
+import type { MemoryLimit } from '../exec/available_memory.js';
 import type { CompileOptions, Executable, Executor, Session } from '../exec/executor.js';
 import { Graph } from '../ir/graph.js';
 import type { Value } from '../ir/value.js';
@@ -10,6 +12,18 @@ import { kvBlockSize } from '../ops/kv_write.js';
 import { elementCount } from '../tensor.js';
 import { checkParams, type ParamSource } from '../weights/param_source.js';
 import { blocksFor, KvPool } from './kv_pool.js';
+import { memoryForCache, memoryNeeds } from './memory_needs.js';
+
+/** Rows and chosen rows of the steps that a server meets first; larger numbers of sequences are planned for when they come. */
+const usualSizes = [
+  [1, 1],
+  [8, 8],
+  [8, 1],
+  [64, 1],
+  [64, 8],
+  [512, 1],
+  [512, 8],
+].map(([T = 0, R = 0]) => ({ T, R }));
 
 /** `weights` option: as the file stores them, or converted when they are packed. */
 export type WeightsOption = 'stored' | 'f32' | 'bf16' | 'q8' | 'q4' | 'w8a8';
@@ -37,6 +51,8 @@ export class ModelRuntime {
     readonly kvBytes?: number | undefined;
     /** Exactly so many blocks of it. */
     readonly kvBlocks?: number | undefined;
+    /** What may be taken in all. */
+    readonly memory: MemoryLimit;
   }) {
     const { executor, family, config, params } = given;
     const dtypeOf = weightTypes(params, given.weights);
@@ -51,7 +67,14 @@ export class ModelRuntime {
     this.weights = summarize(
       [...plain.params.values()].filter((v) => v.shape.length === 2).map((v) => v.dtype),
     );
-    this.pool = new KvPool(poolBlocks(plain, config, executor, given));
+    const needs = memoryNeeds(plain, executor.device);
+    const spare = memoryForCache(needs, given.memory);
+    // The reference copies its cache at each write, so that has room for little.
+    const share = executor.device === 'reference' ? 64 : 4;
+    const budget = given.kvBytes ?? Math.min(given.memory.bytes / share, spare / 2);
+    this.pool = new KvPool(
+      poolBlocks(needs.block, Math.min(budget, spare), config, { executor, exactly: given.kvBlocks }),
+    );
     this.session = executor.open(params);
     this.#caches = [...plain.states.values()];
     this.#build = (output) => buildTextGraph(family, config, { output, dtypeOf, blocks: this.pool.blocks });
@@ -61,12 +84,22 @@ export class ModelRuntime {
   executable(output: TextGraphOptions['output'] | 'copy', options?: CompileOptions): Promise<Executable> {
     const known = this.#compiled.get(output);
     if (known) return known;
-    const graph = output === 'copy' ? copyGraph(this.#caches, this.pool.blocks) : this.#build(output);
-    const made = this.session.compile(graph, options);
+    const made = this.#compile(output, options);
     this.#compiled.set(output, made);
     // A compile that fails (an abort, a lack of memory) may be tried again.
     made.catch(() => this.#compiled.delete(output));
     return made;
+  }
+
+  async #compile(output: TextGraphOptions['output'] | 'copy', options?: CompileOptions): Promise<Executable> {
+    // A graph is many small objects, and what the session does with it is more of the same: other events come in between.
+    await nextTurn();
+    const graph = output === 'copy' ? copyGraph(this.#caches, this.pool.blocks) : this.#build(output);
+    await nextTurn();
+    return await this.session.compile(
+      graph,
+      output === 'sample' ? { ...options, sizes: usualSizes } : options,
+    );
   }
 }
 
@@ -98,32 +131,23 @@ export function weightTypes(params: ParamSource, option: WeightsOption): (name: 
 
 const summarize = (types: readonly DType[]): string => [...new Set(types)].sort().join('+') || 'f32';
 
-/** Blocks of the KV pool: a share of the free memory, at least one sequence of the full context where that fits. */
+/** Blocks of the KV pool within `budget` bytes: `exactly` so many, or at most what 16 sequences of a bounded context fill. */
 function poolBlocks(
-  graph: Graph,
+  blockBytes: number,
+  budget: number,
   config: TextConfig,
-  executor: Executor,
-  { kvBytes, kvBlocks }: { readonly kvBytes?: number | undefined; readonly kvBlocks?: number | undefined },
+  { executor, exactly }: { readonly executor: Executor; readonly exactly: number | undefined },
 ): number {
-  const element = executor.device === 'reference' ? 8 : 4;
-  const blockBytes = [...graph.states.values()].reduce(
-    (n, v) => n + elementCount(v.shape as number[]) * element,
-    0,
-  );
-  const free = process.availableMemory();
-  const budget = kvBytes ?? Math.floor(free / (executor.device === 'reference' ? 64 : 4));
-  const perSequence = blocksFor(config.contextLength);
   const blocks = Math.floor(budget / Math.max(blockBytes, 1));
-  const least = kvBlocks ?? 1;
+  const least = exactly ?? 1;
   if (blocks < least) {
     throw new OutOfMemoryError(
-      `kv cache: ${least * kvBlockSize} positions need ${least * blockBytes} bytes, and the limit is ${budget}`,
+      `kv cache: ${least * kvBlockSize} positions need ${least * blockBytes} bytes, and the limit is ${Math.floor(budget)}`,
     );
   }
-  if (kvBlocks !== undefined) return kvBlocks;
-  // The reference copies its cache at each write, so that has room for little. A model of unbounded context may use all there is.
-  if (executor.device === 'reference') return Math.min(blocks, Math.max(64, 4 * (perSequence + 1)));
-  return config.unbounded
-    ? Math.min(blocks, 1 << 20)
-    : Math.min(blocks, Math.max(64, 16 * (perSequence + 1)));
+  if (exactly !== undefined) return exactly;
+  const perSequence = blocksFor(config.contextLength) + 1;
+  if (executor.device === 'reference') return Math.min(blocks, Math.max(64, 4 * perSequence));
+  // A model of unbounded context may use all there is.
+  return Math.min(blocks, config.unbounded ? 1 << 20 : Math.max(64, 16 * perSequence));
 }

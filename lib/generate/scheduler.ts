@@ -32,9 +32,10 @@ export interface SchedulerModel {
 
 interface Ticket {
   readonly generation: Generation;
-  readonly signal: AbortSignal;
   readonly resolve: () => void;
   readonly reject: (reason: unknown) => void;
+  /** Stops listening for an abort: a signal may outlive the request by far. */
+  readonly leaveSignal: () => void;
   /** Blocks promised to it and not taken; undefined: it waits. */
   outstanding?: number;
   /** The last step in which its sequences decoded. */
@@ -79,14 +80,10 @@ export class Scheduler {
         reject(abortError(signal.reason));
         return;
       }
-      const ticket: Ticket = { generation, signal, resolve, reject, decoded: 0, settled: false };
-      signal.addEventListener(
-        'abort',
-        () => {
-          this.#abort(ticket);
-        },
-        { once: true },
-      );
+      const abort = (): void => this.#abort(ticket, signal.reason);
+      const leaveSignal = (): void => signal.removeEventListener('abort', abort);
+      const ticket: Ticket = { generation, resolve, reject, leaveSignal, decoded: 0, settled: false };
+      signal.addEventListener('abort', abort, { once: true });
       this.#waiting.push(ticket);
       this.#wake();
     });
@@ -335,9 +332,9 @@ export class Scheduler {
   }
 
   /** Rejects at once. The blocks come back when the step under way has ended, which is cut short if it serves nobody else. */
-  #abort(ticket: Ticket): void {
+  #abort(ticket: Ticket, reason: unknown): void {
     if (ticket.settled) return;
-    this.#settle(ticket, abortError(ticket.signal.reason));
+    this.#settle(ticket, abortError(reason));
     const running = this.#running;
     this.#model.sampler.endBurst();
     if (!running?.tickets.has(ticket)) this.#remove(ticket);
@@ -347,6 +344,7 @@ export class Scheduler {
   #settle(ticket: Ticket, error?: unknown): void {
     if (ticket.settled) return;
     ticket.settled = true;
+    ticket.leaveSignal();
     if (error === undefined) ticket.resolve();
     else ticket.reject(error);
   }

@@ -54,7 +54,8 @@ export interface TextModelParts {
 /** A causal language model. Calls may overlap: they share steps. */
 export class TextModel {
   readonly #parts: TextModelParts;
-  readonly #disposal = new AbortController();
+  /** Calls under way. */
+  readonly #live = new Set<AbortController>();
   #disposed: Promise<void> | undefined;
 
   constructor(parts: TextModelParts) {
@@ -84,12 +85,13 @@ export class TextModel {
     let decoder: Tokenizer | undefined;
     let ids: readonly number[] = [];
     return new GenerateRequest({
-      run: async (emit) => {
-        const started = performance.now();
-        ids = await this.#promptIds(prompt, options?.signal);
-        decoder = this.#parts.tokenizer;
-        return await this.#run(ids, options, abort.signal, started, emit);
-      },
+      run: (emit) =>
+        this.#call(abort, options?.signal, async (signal) => {
+          const started = performance.now();
+          ids = await this.#promptIds(prompt, signal);
+          decoder = this.#parts.tokenizer;
+          return await this.#run(ids, options, signal, started, emit);
+        }),
       abort: () => {
         abort.abort();
       },
@@ -118,7 +120,7 @@ export class TextModel {
         `logprobs: expected from to be an integer from 1 to the number of ids, ${ids.length}, got ${from}`,
       );
     const passes = await this.#forward(ids.slice(0, -1), 'logprobs', { targets: ids, from, signal });
-    return joinRows(passes).logprobs ?? { dtype: 'f32', shape: [0], data: new Float32Array(0) };
+    return (await joinRows(passes)).logprobs ?? { dtype: 'f32', shape: [0], data: new Float32Array(0) };
   }
 
   /** The id that begins a text, by the checkpoint's files. */
@@ -133,7 +135,7 @@ export class TextModel {
     signal?: AbortSignal,
   ): Promise<Record<string, Tensor>> {
     this.#checkIds(ids);
-    return joinRows(await this.#forward(ids, output, { signal }));
+    return await joinRows(await this.#forward(ids, output, { signal }));
   }
 
   async #forward(
@@ -141,37 +143,49 @@ export class TextModel {
     output: ForwardOutput,
     { signal, ...options }: ForwardOptions,
   ): Promise<Readonly<Record<string, Tensor>>[]> {
-    const { runtime, rope, scheduler, info } = this.#parts;
-    const stop = AbortSignal.any([this.#disposal.signal, ...(signal ? [signal] : [])]);
-    const pass = { runtime, rope, vocabSize: info.vocabSize, ids, output };
-    try {
+    return await this.#call(new AbortController(), signal, async (stop) => {
+      const { runtime, rope, scheduler, info } = this.#parts;
+      const pass = { runtime, rope, vocabSize: info.vocabSize, ids, output };
       return await scheduler.exclusive(
         () => forwardPass(pass, { ...options, signal: stop }),
         blocksFor(ids.length),
         stop,
       );
+    });
+  }
+
+  /** A call that ends with an abort of its own or of the caller's signal, and with the model. */
+  async #call<T>(
+    abort: AbortController,
+    given: AbortSignal | undefined,
+    run: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    this.#throwIfDisposed();
+    this.#live.add(abort);
+    try {
+      // Listeners go to a signal of this call's own: many calls may share the caller's.
+      return await run(given instanceof AbortSignal ? AbortSignal.any([abort.signal, given]) : abort.signal);
     } catch (error) {
       throw this.#disposed ? disposedError() : error;
+    } finally {
+      this.#live.delete(abort);
     }
   }
 
-  async #promptIds(prompt: Prompt, signal: AbortSignal | undefined): Promise<readonly number[]> {
-    this.#throwIfDisposed();
-    const encode = signal instanceof AbortSignal ? { signal } : {};
-    if (typeof prompt === 'string') return await this.tokenizer.encode(prompt, encode);
+  async #promptIds(prompt: Prompt, signal: AbortSignal): Promise<readonly number[]> {
+    if (typeof prompt === 'string') return await this.tokenizer.encode(prompt, { signal });
     if (!Array.isArray(prompt))
       throw new InvalidArgumentError(
         `generate: expected a string, messages or token ids as prompt, got ${prompt === null ? 'null' : typeof prompt}`,
       );
     if (prompt.length > 0 && typeof prompt[0] === 'object') {
       const text = await this.tokenizer.applyChatTemplate(prompt as readonly ChatMessage[]);
-      return await this.tokenizer.encode(text, { ...encode, addSpecialTokens: false });
+      return await this.tokenizer.encode(text, { signal, addSpecialTokens: false });
     }
     return [...(prompt as readonly number[])];
   }
 
   #checkIds(ids: readonly number[]): void {
-    this.#throwIfDisposed();
     const { vocabSize, contextLength } = this.#parts.info;
     if (!Array.isArray(ids) || ids.length === 0)
       throw new InvalidArgumentError('prompt: expected at least one token, got none');
@@ -192,7 +206,7 @@ export class TextModel {
   async #run(
     prompt: readonly number[],
     call: GenerateOptions,
-    left: AbortSignal,
+    signal: AbortSignal,
     started: number,
     emit: (token: StreamedToken) => void,
   ): Promise<GenerateResult> {
@@ -212,12 +226,7 @@ export class TextModel {
       emit(token);
     };
     const generation = this.#generation(prompt, options, onToken);
-    const signal = AbortSignal.any([
-      left,
-      this.#disposal.signal,
-      ...(options.signal ? [options.signal] : []),
-    ]);
-    if (room > 0) await this.#schedule(generation, signal);
+    if (room > 0) await this.#parts.scheduler.run(generation, signal);
     const { sequences, cachedTokens } =
       room > 0
         ? generation.outcome
@@ -237,14 +246,6 @@ export class TextModel {
       },
       logprobs: options.logprobs > 0,
     });
-  }
-
-  async #schedule(generation: BeamGeneration | SampledGeneration, signal: AbortSignal): Promise<void> {
-    try {
-      await this.#parts.scheduler.run(generation, signal);
-    } catch (error) {
-      throw this.#disposed ? disposedError() : error;
-    }
   }
 
   #generation(
@@ -301,7 +302,7 @@ export class TextModel {
     // The field that says so is set before anything that waits hears of it.
     await Promise.resolve();
     const { scheduler, runtime, tokenizer } = this.#parts;
-    this.#disposal.abort();
+    for (const call of this.#live) call.abort();
     await scheduler.idle();
     tokenizer?.dispose();
     await runtime.session.dispose();

@@ -125,7 +125,7 @@ export function applyOp(
     if (graphOf(value) !== graph) throw new ShapeError(`${op.name}: inputs belong to different graphs`);
   }
   const types = op.infer(given as Named<readonly string[], TensorType>, attrs) as NamedTypes;
-  return graph.append(op.name, given, attrs, types, (op.writes ?? {}) as Readonly<Record<string, string>>);
+  return graph.append(op.name, given, attrs, types, op.writes);
 }
 
 /** Type of a f32 result of that shape. */

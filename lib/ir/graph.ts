@@ -2,12 +2,36 @@ import type { DType } from '../dtype.js';
 import { type Shape, ShapeError, sizeOf } from './shape.js';
 import type { Attrs, NamedTypes, NamedValues, Node, Value, ValueKind } from './value.js';
 
-/** Graphs whose values are in use; a value knows its graph through this table, so that values stay plain data. */
-const owners = new WeakMap<Value, Graph>();
+/** A value that knows its graph, which nobody sees who looks at its fields. */
+class OwnedValue implements Value {
+  readonly id: number;
+  readonly kind: ValueKind;
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: Shape;
+  readonly state?: string | undefined;
+  readonly data?: readonly number[] | undefined;
+  readonly #graph: Graph;
+
+  constructor(graph: Graph, id: number, fields: Omit<Value, 'id'>) {
+    this.id = id;
+    this.kind = fields.kind;
+    this.name = fields.name;
+    this.dtype = fields.dtype;
+    this.shape = fields.shape;
+    this.state = fields.state;
+    this.data = fields.data;
+    this.#graph = graph;
+  }
+
+  static graphOf(value: Value): Graph | undefined {
+    return #graph in value ? value.#graph : undefined;
+  }
+}
 
 /** The graph that `value` belongs to. */
 export function graphOf(value: Value): Graph {
-  const graph = owners.get(value);
+  const graph = OwnedValue.graphOf(value);
   if (!graph) throw new ShapeError(`value ${value.name} (#${value.id}) belongs to no graph`);
   return graph;
 }
@@ -61,18 +85,12 @@ export class Graph {
     inputs: NamedValues,
     attrs: Attrs,
     types: NamedTypes,
-    writes: Readonly<Record<string, string>>,
+    writes: Readonly<Partial<Record<string, string>>> = {},
   ): NamedValues {
     const outputs: Record<string, Value> = {};
     for (const [name, { dtype, shape }] of Object.entries(types)) {
       const state = inputs[writes[name] ?? '']?.state;
-      outputs[name] = this.#value({
-        kind: 'node',
-        name: `${op}.${name}`,
-        dtype,
-        shape,
-        ...(state === undefined ? {} : { state }),
-      });
+      outputs[name] = this.#value({ kind: 'node', name: `${op}.${name}`, dtype, shape, state });
     }
     this.nodes.push({ op, inputs, attrs, outputs });
     return outputs;
@@ -88,14 +106,12 @@ export class Graph {
       }
       return known;
     }
-    const value = this.#value({ kind, name, dtype, shape, ...(kind === 'state' ? { state: name } : {}) });
+    const value = this.#value({ kind, name, dtype, shape, state: kind === 'state' ? name : undefined });
     table.set(name, value);
     return value;
   }
 
   #value(fields: Omit<Value, 'id'>): Value {
-    const value: Value = { id: this.#nextId++, ...fields };
-    owners.set(value, this);
-    return value;
+    return new OwnedValue(this, this.#nextId++, fields);
   }
 }

@@ -1,4 +1,4 @@
-import { applyOp, opNamed } from './define_op.js';
+import { opNamed } from './define_op.js';
 import { Graph } from './graph.js';
 import type { NamedValues, Node, Value } from './value.js';
 
@@ -29,19 +29,23 @@ export class Rewriter {
   }
 
   inputs(node: Node): NamedValues {
-    return Object.fromEntries(Object.entries(node.inputs).map(([name, v]) => [name, this.get(v)]));
+    const inputs: Record<string, Value> = {};
+    for (const name in node.inputs) inputs[name] = this.get(node.inputs[name] as Value);
+    return inputs;
   }
 
   /** Says what a node's outputs have become. */
   replace(node: Node, outputs: NamedValues): void {
-    for (const [name, value] of Object.entries(node.outputs)) {
+    for (const name in node.outputs) {
       const to = outputs[name];
-      if (to) this.set(value, to);
+      if (to) this.set(node.outputs[name] as Value, to);
     }
   }
 
+  /** The node again. Its inputs have the types that they had, hence so have its outputs. */
   copy(node: Node): void {
-    this.replace(node, applyOp(opNamed(node.op), this.inputs(node), node.attrs));
+    const { op, attrs, outputs } = node;
+    this.replace(node, this.target.append(op, this.inputs(node), attrs, outputs, opNamed(op).writes));
   }
 
   /** Declares the outputs and returns the new graph. */
@@ -55,7 +59,11 @@ export class Rewriter {
 export function usersOf(graph: Graph): Map<Value, Node[]> {
   const users = new Map<Value, Node[]>();
   for (const node of graph.nodes) {
-    for (const value of Object.values(node.inputs)) users.set(value, [...(users.get(value) ?? []), node]);
+    for (const value of Object.values(node.inputs)) {
+      const known = users.get(value);
+      if (known) known.push(node);
+      else users.set(value, [node]);
+    }
   }
   return users;
 }

@@ -20,9 +20,9 @@ export interface Value extends TensorType {
   /** Leaves: the leaf's name. Node outputs: `op.output`. */
   readonly name: string;
   /** The state that this value is a version of, if it is one. */
-  readonly state?: string;
+  readonly state?: string | undefined;
   /** The numbers of a `const`, row-major. */
-  readonly data?: readonly number[];
+  readonly data?: readonly number[] | undefined;
 }
 
 export type Attr = number | boolean | string | readonly number[] | readonly Dim[];

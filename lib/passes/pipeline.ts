@@ -11,11 +11,21 @@ export const inferencePasses: readonly { readonly name: string; readonly run: (g
   { name: 'eliminate_dead', run: eliminateDead },
 ];
 
+/** Runs the passes one by one, and gives the graph after each. */
+export function* passByPass(graph: Graph): Generator<{ readonly graph: Graph; readonly pass: string }> {
+  let result = graph;
+  for (const { name, run } of inferencePasses) {
+    result = run(result);
+    yield { graph: result, pass: name };
+  }
+}
+
 /** Runs the passes; `after` sees the graph after each (tests verify it there). */
 export function optimize(graph: Graph, after: (graph: Graph, pass: string) => void = () => {}): Graph {
-  return inferencePasses.reduce((g, { name, run }) => {
-    const result = run(g);
-    after(result, name);
-    return result;
-  }, graph);
+  let result = graph;
+  for (const { graph: next, pass } of passByPass(graph)) {
+    after(next, pass);
+    result = next;
+  }
+  return result;
 }

@@ -36,8 +36,8 @@ export function planArena(requests: readonly ArenaRequest[]): ArenaPlan {
       at = other.end;
     }
     offsets[i] = at;
-    placed.push({ begin: at, end: at + size, request });
-    placed.sort((a, b) => a.begin - b.begin);
+    const after = placed.findIndex(({ begin }) => begin > at);
+    placed.splice(after < 0 ? placed.length : after, 0, { begin: at, end: at + size, request });
     bytes = Math.max(bytes, at + size);
   }
   return { offsets, bytes };

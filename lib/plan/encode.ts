@@ -43,10 +43,58 @@ export interface Plan {
 /** No limit: sizes of inputs and outputs, which bring their own memory. */
 const unlimited = 2 ** 31 - 1;
 
-/** Symbols that the arena's size depends on. */
-export function arenaSymbols(graph: Graph, calls: readonly KernelCall[]): string[] {
-  const { owned } = ownership(graph, calls);
-  return [...new Set(owned.flatMap(({ value }) => symbolsOf(value.shape)))].sort();
+/** The plans of one graph: a plan for each capacity that its runs turn out to need. They differ in addresses alone. */
+export interface Plans {
+  /** Symbols that the arena's size depends on. */
+  readonly symbols: readonly string[];
+  readonly params: readonly ParamRequest[];
+  /** The plan for sizes up to `capacities`. */
+  sizedFor(capacities: Bindings): Plan;
+}
+
+/** Encodes the steps of a graph: once, as a server meets new sizes while it answers. Throws {@link ShapeError}. */
+export function encodePlans(graph: Graph, calls: readonly KernelCall[]): Plans {
+  const { rootOf, outputs, owned } = ownership(graph, calls);
+  const encoder = new Encoder(
+    rootOf,
+    owned.map(({ value }) => value),
+    outputs.map((o) => o.root),
+  );
+  const steps = calls.map((call) => ({
+    kernel: call.kernel,
+    inputs: call.inputs.map((operand) => encoder.operand(operand)),
+    outputs: call.outputs.map((value) => encoder.operand(value)),
+    attrs: call.attrs,
+  }));
+  const { slots, inputs, params, states, values } = encoder;
+  return {
+    symbols: [...new Set(owned.flatMap(({ value }) => symbolsOf(value.shape)))].sort(),
+    params,
+    sizedFor(capacities) {
+      const arena = planArena(
+        owned.map(({ value, first, last }) => ({
+          first,
+          last,
+          bytes: elementCount(evalShape(value.shape, capacities)) * dtypeBytes[value.dtype],
+        })),
+      );
+      const limit = (dim: Dim): number =>
+        symbolsOf([dim]).every((s) => s in capacities) ? evalDim(dim, capacities) : unlimited;
+      return {
+        arenaBytes: arena.bytes,
+        steps,
+        slots,
+        capacities: slots.map(limit),
+        inputs,
+        outputs,
+        params,
+        states,
+        values: values.map((v) =>
+          v.source === sources.arena ? { ...v, at: arena.offsets[v.at] as number } : v,
+        ),
+      };
+    },
+  };
 }
 
 function ownership(graph: Graph, calls: readonly KernelCall[]) {
@@ -63,42 +111,6 @@ function ownership(graph: Graph, calls: readonly KernelCall[]) {
   return { rootOf, outputs, owned };
 }
 
-/** Lays out and encodes the steps of a graph for sizes up to `capacities`. Throws {@link ShapeError}. */
-export function encodePlan(graph: Graph, calls: readonly KernelCall[], capacities: Bindings): Plan {
-  const { rootOf, outputs, owned } = ownership(graph, calls);
-  const arena = planArena(
-    owned.map(({ value, first, last }) => ({
-      first,
-      last,
-      bytes: elementCount(evalShape(value.shape, capacities)) * dtypeBytes[value.dtype],
-    })),
-  );
-  const encoder = new Encoder(
-    rootOf,
-    new Map(owned.map(({ value }, i) => [value, arena.offsets[i] as number])),
-    outputs.map((o) => o.root),
-  );
-  const steps = calls.map((call) => ({
-    kernel: call.kernel,
-    inputs: call.inputs.map((operand) => encoder.operand(operand)),
-    outputs: call.outputs.map((value) => encoder.operand(value)),
-    attrs: call.attrs,
-  }));
-  const limit = (dim: Dim): number =>
-    symbolsOf([dim]).every((s) => s in capacities) ? evalDim(dim, capacities) : unlimited;
-  return {
-    arenaBytes: arena.bytes,
-    steps,
-    slots: encoder.slots,
-    capacities: encoder.slots.map(limit),
-    inputs: encoder.inputs,
-    outputs,
-    params: encoder.params,
-    states: encoder.states,
-    values: encoder.values,
-  };
-}
-
 /** Gives values, parameters and symbolic sizes their numbers as steps name them. */
 class Encoder {
   readonly slots: Dim[] = [];
@@ -107,17 +119,14 @@ class Encoder {
   readonly params: ParamRequest[] = [];
   readonly values: PlanValue[] = [];
   readonly #rootOf: (value: Value) => Value;
-  readonly #offsets: ReadonlyMap<Value, number>;
+  /** Index of each value that has memory in the arena: its address, until sizes are known. */
+  readonly #owned: ReadonlyMap<Value, number>;
   readonly #outputs: readonly Value[];
   readonly #known = new Map<Value | string, number>();
 
-  constructor(
-    rootOf: (value: Value) => Value,
-    offsets: ReadonlyMap<Value, number>,
-    outputs: readonly Value[],
-  ) {
+  constructor(rootOf: (value: Value) => Value, owned: readonly Value[], outputs: readonly Value[]) {
     this.#rootOf = rootOf;
-    this.#offsets = offsets;
+    this.#owned = new Map(owned.map((value, i) => [value, i]));
     this.#outputs = outputs;
   }
 
@@ -156,7 +165,7 @@ class Encoder {
       case 'state':
         return place(sources.state, indexIn(this.states, root));
       case 'node':
-        return place(sources.arena, this.#offsets.get(root) ?? 0);
+        return place(sources.arena, this.#owned.get(root) as number);
       default:
         // Plain numbers (a constant, a norm's weight): a parameter with the shape that the graph gives it.
         return { ...this.#param({ layout: 'vector', gated: false, parts: [root] }), dims };

@@ -61,7 +61,7 @@ describe.skipIf(!hasStories)('streams (../shared/models/stories260K)', () => {
       let pieces = 0;
       for await (const piece of model.generate(storyBegin, { maxNewTokens: 100 }))
         pieces += Number(piece.tokens.length > 0);
-      expect(pieces).toBeGreaterThan(10);
+      expect(pieces).toBeGreaterThan(3);
     });
 
     test('break aborts the run', async () => {

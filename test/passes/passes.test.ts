@@ -60,9 +60,9 @@ describe.each(Object.entries(tinyModels))('%s', (_, build) => {
   });
 });
 
-test('Llama decodes in at most 8 kernel steps a layer', () => {
+test('Llama decodes in at most 8 kernel steps a layer', async () => {
   const graph = (tinyModels.llama as () => Graph)();
-  const { calls } = lowerForCpu(graph, { bf16Dot: false });
+  const { calls } = await lowerForCpu(graph, { bf16Dot: false });
   const kernels = calls.map((c) => c.kernel);
   const layer = [
     'rms_norm',
@@ -85,7 +85,8 @@ test('Llama decodes in at most 8 kernel steps a layer', () => {
     'linear',
   ]);
   // The same steps where bf16 weights want rounded activations.
-  expect(lowerForCpu(graph, { bf16Dot: true }).calls.map((c) => c.kernel)).toEqual(kernels);
+  const rounded = await lowerForCpu(graph, { bf16Dot: true });
+  expect(rounded.calls.map((c) => c.kernel)).toEqual(kernels);
 });
 
 test.each([
@@ -94,8 +95,8 @@ test.each([
   ['qwen2', 8],
   ['qwen3', 8],
   ['gpt2', 8],
-])('%s: %i kernel steps a layer', (name, most) => {
-  const { calls } = lowerForCpu((tinyModels[name] as () => Graph)(), { bf16Dot: false });
+])('%s: %i kernel steps a layer', async (name, most) => {
+  const { calls } = await lowerForCpu((tinyModels[name] as () => Graph)(), { bf16Dot: false });
   const kernels = calls.map((c) => c.kernel);
   const [first, second] = kernels.flatMap((k, i) => (k === 'paged_attention' ? [i] : []));
   expect((second as number) - (first as number)).toBeLessThanOrEqual(most);

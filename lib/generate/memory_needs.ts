@@ -1,0 +1,59 @@
+import { dtypeBytes } from '../dtype.js';
+import { OutOfMemoryError } from '../errors.js';
+import type { MemoryLimit } from '../exec/available_memory.js';
+import type { Graph } from '../ir/graph.js';
+import { evalShape, symbolsOf } from '../ir/shape.js';
+import type { Value } from '../ir/value.js';
+import { kvBlockSize } from '../ops/kv_write.js';
+import { elementCount } from '../tensor.js';
+
+/** Bytes that a model takes on its device. */
+export interface MemoryNeeds {
+  readonly weights: number;
+  /** What a full step computes in: an estimate. */
+  readonly workspace: number;
+  /** One block of the KV cache. */
+  readonly block: number;
+}
+
+/** Rows of a full step, and the size of every other symbol. */
+const fullStep = { rows: 512, others: 8 };
+
+/** What a graph that ends in logits, built for a KV cache of one block, needs. The reference computes in float64. */
+export function memoryNeeds(graph: Graph, device: string): MemoryNeeds {
+  const double = device === 'reference';
+  const weightBytes = ({ shape, dtype }: Value): number => {
+    const [rows = 1, ...rest] = shape as number[];
+    // Matrices are packed in panels of 16 rows; vectors are f32.
+    if (double || rest.length === 0) return elementCount(shape as number[]) * (double ? 8 : 4);
+    return Math.ceil(rows / 16) * 16 * elementCount(rest) * dtypeBytes[dtype];
+  };
+  const valueBytes = ({ shape, dtype }: Value): number => {
+    const sizes = symbolsOf(shape).map((s) => [s, s === 'T' ? fullStep.rows : fullStep.others]);
+    return elementCount(evalShape(shape, Object.fromEntries(sizes))) * (double ? 8 : dtypeBytes[dtype]);
+  };
+  const computed = graph.nodes.flatMap((node) =>
+    Object.values(node.outputs).filter((value) => value.state === undefined),
+  );
+  return {
+    weights: sum([...graph.params.values()].map(weightBytes)),
+    // A step reads some values while it writes another.
+    workspace: 3 * Math.max(0, ...computed.map(valueBytes)),
+    block: sum([...graph.states.values()].map(valueBytes)),
+  };
+}
+
+/** Memory that is left for KV cache. Throws OutOfMemoryError if the model does not fit, so that no weight is read in vain. */
+export function memoryForCache(needs: MemoryNeeds, limit: MemoryLimit): number {
+  const spare = limit.bytes - needs.weights - needs.workspace;
+  if (spare >= needs.block) return spare;
+  const [weights, workspace, block, free] = [needs.weights, needs.workspace, needs.block, limit.bytes].map(
+    (bytes) => `${Math.ceil(bytes / 2 ** 20)} MiB`,
+  );
+  throw new OutOfMemoryError(
+    `model: expected room for ${weights} of weights, ${workspace} to compute in and ${block} of KV cache (${kvBlockSize} positions), ` +
+      `got ${free}, which is what ${limit.of} can spare; take a smaller model, or raise the limit`,
+  );
+}
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
