@@ -17,7 +17,7 @@ export interface ByteModelOptions {
 export const byteVocabulary = 257;
 
 /** A tokenizer.json that makes a token of each byte. */
-export function byteTokenizer(): Json {
+function byteTokenizer(): Json {
   const hex = (byte: number): string => byte.toString(16).toUpperCase().padStart(2, '0');
   const vocab = Object.fromEntries(Array.from({ length: 256 }, (_, byte) => [`<0x${hex(byte)}>`, byte]));
   const bos = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };

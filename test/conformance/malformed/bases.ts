@@ -21,7 +21,7 @@ export const weightsName = 'model.safetensors';
 export const indexName = 'model.safetensors.index.json';
 export const shardNames = ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors'] as const;
 
-export const vocabulary = 330;
+const vocabulary = 330;
 const common = { vocab_size: vocabulary, bos_token_id: 1, eos_token_id: 2 };
 const llamaLike = {
   ...common,
