@@ -47,6 +47,7 @@ void TestCompute(const Kernel<PeakComputeArgs>& kernel, int64_t ops, const std::
 }  // namespace
 
 void TestPeaks(const CpuKernels& k) {
+  where = std::string(k.isa) + " peaks";
   TestRead(k);
   TestCompute(k.peak_fma, 32, "multiply-adds");
   TestCompute(k.peak_dot, 64, "dot products");
