@@ -275,7 +275,7 @@ struct CpuKernels {
   RowStats (*row_stats)(const float* x, int64_t n);
   Kernel<PeakReadArgs> peak_read;
   Kernel<PeakComputeArgs> peak_fma;  // f32
-  Kernel<PeakComputeArgs> peak_dot;  // pairs of bf16; run is null without the instruction
+  Kernel<PeakComputeArgs> peak_dot;  // as linear_bf16_dot multiplies; run is null where that is
 };
 
 // Names of the levels that this binary has and this CPU (and operating system) can run, best first.

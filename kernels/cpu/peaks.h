@@ -86,6 +86,7 @@ inline void peak_fma_run(const PeakComputeArgs&, int64_t begin, int64_t end, voi
     return fma(acc, x, x);
   });
 }
+#if !defined(__AMX_BF16__)  // peaks_amx.h
 inline void peak_dot_run(const PeakComputeArgs&, int64_t begin, int64_t end, void* scratch) {
   peak_chains<64>(end - begin, scratch, [](F32x16 acc, const float* p) {
     const uint16_t* pairs = reinterpret_cast<const uint16_t*>(p);
@@ -95,6 +96,7 @@ inline void peak_dot_run(const PeakComputeArgs&, int64_t begin, int64_t end, voi
 constexpr Kernel<PeakComputeArgs> peak_dot_kernel() {
   return {peak_compute_tiles, peak_scratch, kHasDotBF16 ? peak_dot_run : nullptr};
 }
+#endif
 
 }  // namespace
 }  // namespace triga

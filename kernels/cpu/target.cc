@@ -9,6 +9,7 @@
 #include "kernels/cpu/norm.h"
 #include "kernels/cpu/pack.h"
 #include "kernels/cpu/peaks.h"
+#include "kernels/cpu/peaks_amx.h"
 #include "kernels/cpu/reduce.h"
 #include "kernels/cpu/rope.h"
 
