@@ -1,4 +1,5 @@
 import { graphOf } from './graph.js';
+import type { OnnxBuilder, OnnxName, OnnxValue } from './onnx_builder.js';
 import { type Shape, ShapeError } from './shape.js';
 import type { Attrs, NamedTypes, NamedValues, TensorType, Value } from './value.js';
 
@@ -21,10 +22,17 @@ export type Gradient<I extends readonly string[], A, O extends string> = (contex
   readonly gradients: Readonly<Partial<Record<O, Value>>>;
 }) => Partial<Record<string, Value>>;
 
-/** The ONNX operator that an op becomes; filled in with the ONNX exporter. */
-export interface OnnxLowering {
-  readonly operator: string;
-  readonly since: number;
+/** What an op is in ONNX operators: a name for each output. */
+export type OnnxLowering<I extends readonly string[], A, O extends string> = (context: {
+  readonly inputs: Named<I, OnnxValue>;
+  readonly attrs: A;
+  readonly outputs: Readonly<Record<O, TensorType>>;
+  readonly onnx: OnnxBuilder;
+}) => Readonly<Record<O, OnnxName>>;
+
+/** An op that has no form in some language, and why. */
+export interface Excluded {
+  readonly excluded: string;
 }
 
 interface OpBase<I extends readonly string[], A extends Attrs, O extends string> {
@@ -44,7 +52,8 @@ export interface Primitive<I extends readonly string[], A extends Attrs, O exten
   readonly kind: 'primitive';
   /** `'none'`: no gradient flows through it (integers, caches). */
   readonly gradient: Gradient<I, A, O> | 'none' | 'pending';
-  readonly onnx: OnnxLowering | 'pending';
+  /** Excluded: it runs by its reference, after everything else. */
+  readonly onnx: OnnxLowering<I, A, O> | Excluded;
   /** The output is the input `x` under another shape: the same numbers in the same order, no work. */
   readonly view?: boolean;
   /** Fills the outputs, which have their shapes; an output in `writes` starts as a copy of the version before. */
@@ -60,7 +69,7 @@ export interface Composite<I extends readonly string[], A extends Attrs, O exten
   /** Left out: the decomposition is differentiated. */
   readonly gradient?: Gradient<I, A, O>;
   /** Left out: the decomposition is lowered. */
-  readonly onnx?: OnnxLowering;
+  readonly onnx?: OnnxLowering<I, A, O>;
 }
 
 export type OpSpec<I extends readonly string[], A extends Attrs, O extends string> =

@@ -2,8 +2,9 @@ import type { DType } from '../dtype.js';
 import { Graph, graphOf } from '../ir/graph.js';
 import { sizeOf } from '../ir/shape.js';
 import type { Value } from '../ir/value.js';
+import { PaddedInputs } from '../nn/padded_inputs.js';
 import { Scope } from '../nn/scope.js';
-import { TextInputs } from '../nn/text_inputs.js';
+import { PackedInputs } from '../nn/text_inputs.js';
 import { gatherRows } from '../ops/gather_rows.js';
 import { reshape } from '../ops/reshape.js';
 import { sample } from '../ops/sample.js';
@@ -22,7 +23,7 @@ export interface TextGraphOptions {
   readonly blocks: number;
 }
 
-/** A family's graph for packed rows (see {@link TextInputs}) with what a run is to return. */
+/** A family's graph for packed rows (see {@link PackedInputs}) with what a run is to return. */
 export function buildTextGraph<C extends TextConfig>(
   family: TextFamily<C>,
   config: C,
@@ -30,7 +31,7 @@ export function buildTextGraph<C extends TextConfig>(
 ): Graph {
   const graph = new Graph();
   const scope = new Scope(graph, options.dtypeOf);
-  const hidden = family.forward(scope, config, new TextInputs(graph, options.blocks));
+  const hidden = family.forward(scope, config, new PackedInputs(graph, options.blocks));
   if (options.output === 'hidden') {
     hidden.forEach((h, i) => {
       graph.output(`hidden.${i}`, h);
@@ -62,4 +63,24 @@ function logprobsOf(logits: Value): Value {
   const cells = graphOf(logits).input('cells', 'i32', ['R']);
   const column = reshape(logSoftmax(logits), [sizeOf(logits.shape), 1]); // [R·V, 1]
   return reshape(gatherRows(column, cells), ['R']);
+}
+
+/**
+ * A family's graph for a padded batch (see {@link PaddedInputs}): the logits of every row, and all keys and values.
+ * Throws UnsupportedError for a configuration that such a graph cannot express.
+ */
+export function buildPaddedTextGraph<C extends TextConfig>(
+  family: TextFamily<C>,
+  config: C,
+  dtypeOf: (name: string) => DType,
+): Graph {
+  const graph = new Graph();
+  const scope = new Scope(graph, dtypeOf);
+  const inputs = new PaddedInputs(graph);
+  const last = family.forward(scope, config, inputs).at(-1);
+  if (!last) throw new Error(`${family.name}: forward returned no hidden state`);
+  const logits = family.head(scope, config, last); // [B·S, V]
+  graph.output('logits', reshape(logits, inputs.batched(logits)));
+  inputs.outputPresents();
+  return graph;
 }

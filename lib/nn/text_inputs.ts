@@ -1,6 +1,6 @@
 import type { Graph } from '../ir/graph.js';
 import type { Value } from '../ir/value.js';
-import type { AttentionAttrs } from '../ops/attention.js';
+import type { AttentionAttrs } from '../ops/attention_attrs.js';
 import { kvBlockSize, kvWrite } from '../ops/kv_write.js';
 import { pagedAttention } from '../ops/paged_attention.js';
 import { ropeTable } from '../ops/rope_table.js';
@@ -9,11 +9,21 @@ import type { RopeFrequencies } from './rope_frequencies.js';
 /** What one layer's attention needs beyond its operands. */
 export type AttendOptions = Partial<AttentionAttrs> & { readonly scale: number; readonly slopes?: Value };
 
+/** The row axis of a text model and what came before it. A family sees this only, and never how rows are batched. */
+export interface TextInputs {
+  readonly tokens: Value; // [T]
+  readonly positions: Value; // [T]
+  /** cos and sin [T, half] of the rows' positions. */
+  ropeTable(rope: RopeFrequencies): { readonly cos: Value; readonly sin: Value };
+  /** Causal attention of layer `layer` to what came before and to these rows: q [T, H, D], k and v [T, Hkv, D] → [T, H, D]. */
+  attend(layer: number, q: Value, k: Value, v: Value, options: AttendOptions): Value;
+}
+
 /**
- * The row axis of a text model as the server packs it, and its KV cache. Symbols: T rows of all sequences, B sequences,
- * B1 = B + 1, MB blocks of the longest sequence, S sets of rotary frequencies. A family sees rows and `attend` only.
+ * Rows as the server packs them, and its KV cache. Symbols: T rows of all sequences, B sequences, B1 = B + 1, MB blocks of the
+ * longest sequence, S sets of rotary frequencies.
  */
-export class TextInputs {
+export class PackedInputs implements TextInputs {
   readonly graph: Graph;
   /** Blocks of the KV pool. */
   readonly blocks: number;
@@ -27,7 +37,7 @@ export class TextInputs {
     this.positions = graph.input('positions', 'i32', ['T']);
   }
 
-  /** cos and sin [T, half] of the rows' positions; frequencies that depend on a sequence's length are fed at each run. */
+  /** Frequencies that depend on a sequence's length are fed at each run. */
   ropeTable(rope: RopeFrequencies): { readonly cos: Value; readonly sin: Value } {
     const half = rope.invFreq.length;
     if (!rope.dynamic) {
@@ -39,7 +49,6 @@ export class TextInputs {
     return ropeTable({ positions: this.positions, inv_freq, set }, { scale: rope.scale });
   }
 
-  /** Causal attention of layer `layer`, over what the cache holds and these rows: q [T, H, D], k and v [T, Hkv, D] → [T, H, D]. */
   attend(layer: number, q: Value, k: Value, v: Value, options: AttendOptions): Value {
     const { slopes, ...attrs } = options;
     const g = this.graph;

@@ -1,17 +1,16 @@
-import { defineOp, f32, type RefTensor } from '../ir/define_op.js';
+import { defineOp, f32, type Named, type RefTensor } from '../ir/define_op.js';
+import type { OnnxBuilder, OnnxName, OnnxValue } from '../ir/onnx_builder.js';
 import { expectShape, type Shape, ShapeError, showType } from '../ir/shape.js';
 import type { TensorType, Value } from '../ir/value.js';
-
-export interface AttentionAttrs extends Record<string, number | boolean> {
-  /** Factor of q·k. */
-  readonly scale: number;
-  /** A query at i sees keys j <= i only. */
-  readonly causal: boolean;
-  /** A query at i sees keys with i − j < window only; 0: all. */
-  readonly window: number;
-  /** c > 0: scores become c · tanh(score / c). */
-  readonly softcap: number;
-}
+import type { AttentionAttrs } from './attention_attrs.js';
+import {
+  denseAttention,
+  type Places,
+  packedRows,
+  sizeOfDim,
+  visibleKeys,
+  zeroUnseeing,
+} from './attention_onnx.js';
 
 /** Output type, from q [T, H, D] and the heads of the keys. Throws {@link ShapeError}. */
 export function inferAttention(
@@ -92,6 +91,41 @@ function attendRow(
   }
 }
 
+type AttentionInputs = ['q', 'k', 'v', 'q_starts', 'k_starts', 'slopes?'];
+
+/** All packed sequences as one dense batch, in which a row sees its own sequence only: y [1, T, H·D]. */
+function packedAttention(
+  { q, k, v, q_starts, k_starts, slopes }: Named<AttentionInputs, OnnxValue>,
+  attrs: AttentionAttrs,
+  onnx: OnnxBuilder,
+): OnnxName {
+  const queries = packedRows(onnx, q_starts, sizeOfDim(onnx, q, 0));
+  const keys = packedRows(onnx, k_starts, sizeOfDim(onnx, k, 0));
+  const unsqueeze = (id: OnnxName, ...axes: number[]): OnnxName =>
+    onnx.op('Unsqueeze', [id, onnx.ints(axes)]);
+  const ofSequence = (id: OnnxName, rows: OnnxName): OnnxName => onnx.op('Gather', [id, rows]);
+  // A query stands as far before its sequence's last key as its row before the sequence's last row.
+  const lead = onnx.op('Sub', [keys.length, queries.end]);
+  const query = onnx.op('Add', [queries.row, ofSequence(lead, queries.sequence)]); // [T]
+  const key = onnx.op('Sub', [keys.row, ofSequence(keys.begin, keys.sequence)]); // [S]
+  const own = onnx.op('Equal', [unsqueeze(queries.sequence, 0, 2), unsqueeze(keys.sequence, 0, 1)]);
+  const places: Places = { query: unsqueeze(query, 0, 2), key: unsqueeze(key, 0, 1), own };
+  const visible = visibleKeys(onnx, attrs, places);
+  const [, heads = 0, d = 0] = q.shape.map(Number);
+  const kvHeads = Number(k.shape[1]);
+  const rows = (x: OnnxValue, count: number): OnnxName => onnx.reshape(x.id, [1, x.shape[0] ?? 0, count * d]);
+  const [y = ''] = denseAttention(onnx, attrs, {
+    q: rows(q, heads),
+    k: rows(k, kvHeads),
+    v: rows(v, kvHeads),
+    heads,
+    kvHeads,
+    visible,
+    slopes: slopes && { values: slopes, places },
+  });
+  return zeroUnseeing(onnx, y, visible);
+}
+
 const attentionOp = defineOp({
   kind: 'primitive',
   name: 'attention',
@@ -106,7 +140,9 @@ const attentionOp = defineOp({
     return inferAttention('attention', q, kvHeads, d, slopes);
   },
   gradient: 'pending',
-  onnx: 'pending',
+  onnx: ({ inputs, attrs, outputs, onnx }) => ({
+    y: onnx.reshape(packedAttention(inputs, attrs, onnx), outputs.y.shape),
+  }),
   reference({ q, k, v, q_starts, k_starts, slopes }, attrs, { y }) {
     const [, kvHeads, d] = k.shape as [number, number, number];
     for (let b = 0; b + 1 < q_starts.data.length; b++) {

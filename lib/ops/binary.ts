@@ -20,6 +20,18 @@ export const binaryFunctions = {
 
 export type BinaryFunction = keyof typeof binaryFunctions;
 
+const onnxBinary: Readonly<Record<BinaryFunction, string>> = {
+  add: 'Add',
+  sub: 'Sub',
+  mul: 'Mul',
+  div: 'Div',
+  max: 'Max',
+  min: 'Min',
+  pow: 'Pow',
+  less: 'Less',
+  equal: 'Equal',
+};
+
 const binaryOp = defineOp({
   kind: 'primitive',
   name: 'binary',
@@ -29,7 +41,11 @@ const binaryOp = defineOp({
     y: f32(broadcastShapes(fn, a.shape, b.shape)),
   }),
   gradient: 'pending',
-  onnx: 'pending',
+  onnx({ inputs: { a, b }, attrs: { fn }, onnx }) {
+    const y = onnx.op(onnxBinary[fn], [onnx.as('f32', a), onnx.as('f32', b)]);
+    // Comparisons give booleans.
+    return { y: fn === 'less' || fn === 'equal' ? onnx.cast('f32', y) : y };
+  },
   reference({ a, b }, { fn }, { y }) {
     const f = binaryFunctions[fn];
     const rank = y.shape.length;

@@ -17,7 +17,9 @@ const concatOp = defineOp({
     return { y: { dtype: a.dtype, shape: a.shape.map((d, i) => (i === axis ? size : d)) } };
   },
   gradient: 'pending',
-  onnx: 'pending',
+  onnx: ({ inputs: { a, b }, attrs: { axis }, onnx }) => ({
+    y: onnx.op('Concat', [a.id, b.id], { axis: BigInt(axis) }),
+  }),
   reference({ a, b }, { axis }, { y }) {
     const { outer, n, inner } = around(y.shape, axis);
     const head = (a.shape[axis] as number) * inner;

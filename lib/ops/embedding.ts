@@ -13,7 +13,11 @@ const embeddingOp = defineOp({
     return { y: f32([...ids.shape, c]) };
   },
   gradient: 'pending',
-  onnx: 'pending',
+  onnx({ inputs: { w, ids }, onnx }) {
+    // Gathered as it is stored, and widened after.
+    const y = onnx.op('Gather', [w.id, ids.id]);
+    return { y: w.dtype === 'f32' ? y : onnx.cast('f32', y) };
+  },
   reference({ w, ids }, _attrs, { y }) {
     const c = w.shape[1] as number;
     ids.data.forEach((id, i) => {

@@ -12,7 +12,7 @@ const gatherRowsOp = defineOp({
     return { y: { dtype: x.dtype, shape: [rows.shape[0] ?? 0, ...x.shape.slice(1)] } };
   },
   gradient: 'pending',
-  onnx: 'pending',
+  onnx: ({ inputs: { x, rows }, onnx }) => ({ y: onnx.op('Gather', [x.id, rows.id]) }),
   reference({ x, rows }, _attrs, { y }) {
     const width = x.shape.slice(1).reduce((a, d) => a * d, 1);
     rows.data.forEach((r, i) => {

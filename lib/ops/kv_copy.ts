@@ -1,6 +1,8 @@
 import { defineOp } from '../ir/define_op.js';
+import type { OnnxName, OnnxValue } from '../ir/onnx_builder.js';
 import { expectShape } from '../ir/shape.js';
 import type { Value } from '../ir/value.js';
+import { kvBlockSize } from './kv_write.js';
 
 const kvCopyOp = defineOp({
   kind: 'primitive',
@@ -14,7 +16,18 @@ const kvCopyOp = defineOp({
     return { k_cache, v_cache };
   },
   gradient: 'none',
-  onnx: 'pending',
+  onnx({ inputs: { k_cache, v_cache, from, to }, onnx }) {
+    const places = onnx.ints([...Array(kvBlockSize).keys()]);
+    const rowsOf = (blocks: OnnxValue): OnnxName => {
+      const first = onnx.op('Mul', [onnx.as('i64', blocks), onnx.ints([kvBlockSize])]);
+      const rows = onnx.op('Add', [onnx.op('Unsqueeze', [first, onnx.ints([1])]), places]); // [P, 16]
+      return onnx.op('Reshape', [rows, onnx.ints([-1])]);
+    };
+    const targets = onnx.cast('i32', rowsOf(to));
+    const copy = (cache: OnnxValue): OnnxName =>
+      onnx.writeRows(cache, 2, targets, onnx.readRows(cache, 2, rowsOf(from)));
+    return { k_cache: copy(k_cache), v_cache: copy(v_cache) };
+  },
   reference({ k_cache: before, v_cache: valuesBefore, from, to }, _attrs, { k_cache, v_cache }) {
     const block = before.shape.slice(1).reduce((a, d) => a * d, 1);
     from.data.forEach((source, i) => {

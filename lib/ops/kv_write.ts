@@ -20,7 +20,10 @@ const kvWriteOp = defineOp({
     return { k_cache, v_cache };
   },
   gradient: 'none',
-  onnx: 'pending',
+  onnx: ({ inputs: { k, v, k_cache, v_cache, slots }, onnx }) => ({
+    k_cache: onnx.writeRows(k_cache, 2, slots.id, k.id),
+    v_cache: onnx.writeRows(v_cache, 2, slots.id, v.id),
+  }),
   reference({ k, v, slots }, _attrs, { k_cache, v_cache }) {
     const width = (k.shape[1] as number) * (k.shape[2] as number);
     slots.data.forEach((slot, t) => {

@@ -16,6 +16,12 @@ const layerNormOp = defineOp({
     expectShape('layer_norm', 'bias', bias, [x.shape.at(-1)]);
     return { y: f32(x.shape) };
   },
+  onnx: ({ inputs: { x, weight, bias }, attrs: { eps }, onnx }) => ({
+    y: onnx.op('LayerNormalization', [x.id, onnx.as('f32', weight), onnx.as('f32', bias)], {
+      axis: -1n,
+      epsilon: eps,
+    }),
+  }),
   decompose({ x, weight, bias }, { eps }) {
     const centered = sub(x, meanLast(x));
     const scale = unary('rsqrt', add(meanLast(mul(centered, centered)), scalar(x, eps)));

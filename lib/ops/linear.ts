@@ -17,7 +17,15 @@ const linearOp = defineOp({
     return { y: f32([...x.shape.slice(0, -1), n]) };
   },
   gradient: 'pending',
-  onnx: 'pending',
+  onnx({ inputs: { x, w, bias }, outputs: { y }, onnx }) {
+    const [, k = 0] = w.shape;
+    const flat = x.shape.length === 2;
+    const rows = flat
+      ? onnx.as('f32', x)
+      : onnx.op('Reshape', [onnx.as('f32', x), onnx.ints([-1, Number(k)])]);
+    const product = onnx.op('Gemm', [rows, onnx.as('f32', w), bias && onnx.as('f32', bias)], { transB: 1n });
+    return { y: flat ? product : onnx.reshape(product, y.shape) };
+  },
   reference({ x, w, bias }, _attrs, { y }) {
     const [n, k] = w.shape as [number, number];
     for (let r = 0; r * n < y.data.length; r++) {

@@ -20,7 +20,7 @@ const matmulOp = defineOp({
     return { y: f32([...broadcastShapes('matmul', a.shape.slice(0, -2), b.shape.slice(0, -2)), m, n]) };
   },
   gradient: 'pending',
-  onnx: 'pending',
+  onnx: ({ inputs: { a, b }, onnx }) => ({ y: onnx.op('MatMul', [onnx.as('f32', a), onnx.as('f32', b)]) }),
   reference({ a, b }, _attrs, { y }) {
     const batch = y.shape.slice(0, -2);
     const [m, n] = y.shape.slice(-2) as [number, number];

@@ -22,7 +22,9 @@ const reduceOp = defineOp({
     y: f32(x.shape.map((d, i) => (i === axis ? 1 : d))),
   }),
   gradient: 'pending',
-  onnx: 'pending',
+  onnx: ({ inputs: { x }, attrs: { fn, axis }, onnx }) => ({
+    y: onnx.op(fn === 'sum' ? 'ReduceSum' : 'ReduceMax', [onnx.as('f32', x), onnx.ints([axis])]),
+  }),
   reference({ x }, { fn, axis }, { y }) {
     const { outer, n, inner } = around(x.shape, axis);
     const { start, step } = reduceFunctions[fn];

@@ -15,7 +15,7 @@ const reshapeOp = defineOp({
     return { y: { dtype: x.dtype, shape } };
   },
   gradient: 'pending',
-  onnx: 'pending',
+  onnx: ({ inputs: { x }, attrs: { shape }, onnx }) => ({ y: onnx.reshape(x.id, shape) }),
   reference({ x }, _attrs, { y }) {
     y.data.set(x.data);
   },

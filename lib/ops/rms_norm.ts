@@ -15,6 +15,9 @@ const rmsNormOp = defineOp({
     expectShape('rms_norm', 'weight', weight, [x.shape.at(-1)]);
     return { y: f32(x.shape) };
   },
+  onnx: ({ inputs: { x, weight }, attrs: { eps }, onnx }) => ({
+    y: onnx.op('RMSNormalization', [x.id, onnx.as('f32', weight)], { axis: -1n, epsilon: eps }),
+  }),
   decompose({ x, weight }, { eps }) {
     const scale = unary('rsqrt', add(meanLast(mul(x, x)), scalar(x, eps)));
     return { y: mul(mul(x, scale), weight) };

@@ -1,4 +1,5 @@
 import { defineOp, f32 } from '../ir/define_op.js';
+import type { OnnxName } from '../ir/onnx_builder.js';
 import { expectShape, fixedDim, ShapeError, showType } from '../ir/shape.js';
 import type { Value } from '../ir/value.js';
 import { add, mul, sub } from './binary.js';
@@ -20,6 +21,17 @@ const ropeOp = defineOp({
     expectShape('rope', 'cos', cos, [x.shape[0], half]);
     expectShape('rope', 'sin', sin, [x.shape[0], half]);
     return { y: f32(x.shape) };
+  },
+  onnx({ inputs: { x, cos, sin }, attrs: { interleaved }, outputs: { y }, onnx }) {
+    const [, h = 0, d = 0] = x.shape;
+    const batch = (id: OnnxName): OnnxName => onnx.op('Unsqueeze', [id, onnx.ints([0])]);
+    const rows = onnx.op('Reshape', [x.id, onnx.ints([1, -1, Number(h) * Number(d)])]);
+    const turned = onnx.op('RotaryEmbedding', [rows, batch(cos.id), batch(sin.id)], {
+      interleaved: BigInt(interleaved),
+      num_heads: BigInt(h),
+      rotary_embedding_dim: 2n * BigInt(cos.shape[1] ?? 0),
+    });
+    return { y: onnx.reshape(turned, y.shape) };
   },
   decompose({ x, cos, sin }, { interleaved }) {
     const [t = 0, h = 0, d = 0] = x.shape;

@@ -16,7 +16,16 @@ const ropeTableOp = defineOp({
     return { cos: f32([rows, half]), sin: f32([rows, half]) };
   },
   gradient: 'none',
-  onnx: 'pending',
+  onnx({ inputs: { positions, inv_freq, set }, attrs: { scale }, onnx }) {
+    const frequencies = onnx.op('Gather', [inv_freq.id, set ? set.id : onnx.ints([0])]); // [T or 1, half]
+    const column = onnx.op('Unsqueeze', [onnx.as('f32', positions), onnx.ints([1])]);
+    const angle = onnx.op('Mul', [column, frequencies]);
+    const [cos, sin] = ['Cos', 'Sin'].map((operator) => {
+      const y = onnx.op(operator, [angle]);
+      return scale === 1 ? y : onnx.op('Mul', [y, onnx.floats([scale])]);
+    }) as [string, string];
+    return { cos, sin };
+  },
   reference({ positions, inv_freq, set }, { scale }, { cos, sin }) {
     const half = inv_freq.shape[1] as number;
     positions.data.forEach((p, r) => {

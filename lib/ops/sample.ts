@@ -40,7 +40,9 @@ export const sample = defineOp({
     };
   },
   gradient: 'none',
-  onnx: 'pending',
+  onnx: {
+    excluded: 'seeded draws are defined by 64-bit counters and float64 sums, which ONNX lacks',
+  },
   reference({ logits, row_floats, row_ints, lists }, _attrs, { ids, logprobs, top_ids, top_logprobs }) {
     const [rows = 0, vocabulary = 0] = logits.shape;
     for (let r = 0; r < rows; r++) {

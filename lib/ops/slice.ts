@@ -24,7 +24,9 @@ const sliceOp = defineOp({
     return { y: { dtype: x.dtype, shape: x.shape.map((d, i) => (i === axis ? end - begin : d)) } };
   },
   gradient: 'pending',
-  onnx: 'pending',
+  onnx: ({ inputs: { x }, attrs: { axis, begin, end }, onnx }) => ({
+    y: onnx.op('Slice', [x.id, onnx.ints([begin]), onnx.ints([end]), onnx.ints([axis])]),
+  }),
   reference({ x }, { axis, begin, end }, { y }) {
     const { outer, n, inner } = around(x.shape, axis);
     const length = (end - begin) * inner;

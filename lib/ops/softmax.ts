@@ -10,6 +10,9 @@ const softmaxOp = defineOp({
   inputs: ['x'],
   outputs: ['y'],
   infer: ({ x }, _attrs: { readonly axis: number; readonly log: boolean }) => ({ y: f32(x.shape) }),
+  onnx: ({ inputs: { x }, attrs: { axis, log }, onnx }) => ({
+    y: onnx.op(log ? 'LogSoftmax' : 'Softmax', [x.id], { axis: BigInt(axis) }),
+  }),
   decompose({ x }, { axis, log }) {
     const shifted = sub(x, reduce('max', x, axis));
     const e = unary('exp', shifted);

@@ -15,7 +15,7 @@ const transposeOp = defineOp({
     return { y: { dtype: x.dtype, shape: axes.map((a) => x.shape[a] ?? 0) } };
   },
   gradient: 'pending',
-  onnx: 'pending',
+  onnx: ({ inputs: { x }, attrs: { axes }, onnx }) => ({ y: onnx.op('Transpose', [x.id], { perm: axes }) }),
   reference({ x }, { axes }, { y }) {
     const strides = stridesOf(x.shape);
     walk(y.shape, [axes.map((a) => strides[a] as number)], (i, [from]) => {

@@ -20,6 +20,22 @@ export const unaryFunctions = {
 
 export type UnaryFunction = keyof typeof unaryFunctions;
 
+/** Operators one after the other. */
+const onnxUnary: Readonly<Record<UnaryFunction, readonly string[]>> = {
+  neg: ['Neg'],
+  abs: ['Abs'],
+  exp: ['Exp'],
+  log: ['Log'],
+  sqrt: ['Sqrt'],
+  rsqrt: ['Sqrt', 'Reciprocal'],
+  tanh: ['Tanh'],
+  erf: ['Erf'],
+  sigmoid: ['Sigmoid'],
+  sin: ['Sin'],
+  cos: ['Cos'],
+  relu: ['Relu'],
+};
+
 const unaryOp = defineOp({
   kind: 'primitive',
   name: 'unary',
@@ -27,7 +43,9 @@ const unaryOp = defineOp({
   outputs: ['y'],
   infer: ({ x }, _attrs: { readonly fn: UnaryFunction }) => ({ y: f32(x.shape) }),
   gradient: 'pending',
-  onnx: 'pending',
+  onnx: ({ inputs: { x }, attrs: { fn }, onnx }) => ({
+    y: onnxUnary[fn].reduce((y, operator) => onnx.op(operator, [y]), onnx.as('f32', x)),
+  }),
   reference({ x }, { fn }, { y }) {
     const f = unaryFunctions[fn];
     for (let i = 0; i < y.data.length; i++) y.data[i] = f(x.data[i] as number);
