@@ -24,9 +24,9 @@ const rooms: Record<string, readonly string[]> = {
   tokenizers: [...base, 'weights'],
   models: [...graph, 'nn', 'weights'],
   plan: graph,
-  onnx: [...graph, 'passes'],
+  onnx: [...graph, 'passes', 'weights'],
   exec: [...graph, 'passes', 'plan', 'weights', 'onnx'],
-  generate: [...run, 'nn', 'models', 'tokenizers'],
+  generate: [...run, 'onnx', 'nn', 'models', 'tokenizers'],
   image: base,
   diffusion: [...language, 'image'],
   data: [...base, 'tokenizers', 'image'],
@@ -41,10 +41,12 @@ const rooms: Record<string, readonly string[]> = {
 
 // A package that only these rooms may import; a package that is not here is free.
 const packages: Record<string, readonly string[]> = {
+  '@bufbuild/protobuf': ['onnx'],
   '@huggingface/hub': ['weights'],
   '@huggingface/jinja': ['tokenizers'],
   commander: ['cli'],
   'node-gyp-build': ['exec'],
+  'onnx-buf': ['onnx'],
   'onnxruntime-node': ['exec'],
   tokenizers: ['tokenizers'],
 };

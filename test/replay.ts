@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { type RunGraphOptions, runGraph } from '../lib/exec/run_graph.js';
+import { executorOf, type RunGraphOptions, runGraph, runIn } from '../lib/exec/run_graph.js';
 import { applyOp, opNamed } from '../lib/ir/define_op.js';
 import { Graph } from '../lib/ir/graph.js';
 import { evalShape } from '../lib/ir/shape.js';
@@ -9,13 +9,14 @@ import { kvBlockSize, kvWrite } from '../lib/ops/kv_write.js';
 import { pagedAttention } from '../lib/ops/paged_attention.js';
 import type { Tensor } from '../lib/tensor.js';
 import { availableIsas } from '../lib/testing.js';
+import { memoryParams } from '../lib/weights/param_source.js';
 import { floats, generator } from './random.js';
 import type { Sample, SampleInput } from './suites/suite.js';
 
-/** Where graphs run: the living definition, and every instruction set of this machine. */
+/** Where graphs run: the living definition, every instruction set of this machine, and onnxruntime. */
 export interface Place {
   readonly name: string;
-  readonly device: 'reference' | 'cpu';
+  readonly device: 'reference' | 'cpu' | 'onnx';
   readonly isa?: string;
 }
 export const reference: Place = { name: 'reference', device: 'reference' };
@@ -26,7 +27,8 @@ export const cpuPlaces: readonly Place[] = availableIsas().map((isa) => ({
 }));
 /** Whether bf16 weights meet activations rounded to bf16 there: 8 bits of each factor. */
 export const roundsToBF16 = ({ isa }: Place): boolean => isa === 'avx512_bf16' || isa === 'avx512_amx';
-export const places: readonly Place[] = [reference, ...cpuPlaces];
+export const onnx: Place = { name: 'onnx', device: 'onnx' };
+export const places: readonly Place[] = [reference, onnx, ...cpuPlaces];
 
 /** A graph and what to feed it. */
 export interface Program {
@@ -36,6 +38,29 @@ export interface Program {
 
 export const run = ({ graph, feed }: Program, { device, isa }: Place): Promise<Record<string, Tensor>> =>
   runGraph(graph, { ...feed, device, ...(isa === undefined ? {} : { isa }) });
+
+/**
+ * What each program gives, or the error that it ends with. In one session where opening one is slow: parameters and states of
+ * different programs must have different names then.
+ */
+export async function runAll(
+  programs: readonly Program[],
+  place: Place,
+): Promise<(Record<string, Tensor> | string)[]> {
+  const results: (Record<string, Tensor> | string)[] = [];
+  if (place.device !== 'onnx') {
+    for (const program of programs) results.push(await run(program, place).catch(String));
+    return results;
+  }
+  const params = Object.assign({}, ...programs.map(({ feed }) => feed.params ?? {}));
+  const session = executorOf(place).open(memoryParams(params));
+  try {
+    for (const { graph, feed } of programs) results.push(await runIn(session, graph, feed).catch(String));
+  } finally {
+    await session.dispose();
+  }
+  return results;
+}
 
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
@@ -95,11 +120,13 @@ function readCaches(graph: Graph, k_cache: Value, v_cache: Value): void {
   graph.output('keys', keys);
 }
 
-/** The graph that applies `op` to a sample's operands. */
+/** The graph that applies `op` to a sample's operands; its parameters and states are named with the sample's name. */
 export function programOf(op: string, sample: Sample): Program {
   const graph = new Graph();
   const entries = Object.entries(sample.inputs);
-  const leaves = Object.fromEntries(entries.map(([name, i]) => [name, leaf(graph, name, i)]));
+  const nameOf = (name: string, from: SampleInput['from']): string =>
+    from === 'param' || from === 'state' ? `${sample.name}: ${name}` : name;
+  const leaves = Object.fromEntries(entries.map(([name, i]) => [name, leaf(graph, nameOf(name, i.from), i)]));
   const outputs = applyOp(opNamed(op), fillCaches(graph, leaves, sample.inputs), sample.attrs);
   const { k_cache, v_cache, ...rest } = outputs;
   for (const [name, value] of Object.entries(rest)) graph.output(name, value);
@@ -109,7 +136,7 @@ export function programOf(op: string, sample: Sample): Program {
     Object.fromEntries(
       entries
         .filter(([, i]) => (i.from ?? 'input') === from)
-        .map(([name, i]) => [name, { shape: evalShape(i.shape, sample.dims), data: i.data }]),
+        .map(([name, i]) => [nameOf(name, from), { shape: evalShape(i.shape, sample.dims), data: i.data }]),
     );
   return { graph, feed: { inputs: numbers('input'), params: numbers('param'), bindings: sample.dims } };
 }

@@ -19,8 +19,9 @@ import {
   type NativeParamPart,
   type NativeSession,
 } from './binding.js';
-import { type CpuTraits, cpuLowerings } from './cpu_lowering.js';
+import { type CpuTraits, cpuExclusions, cpuLowerings } from './cpu_lowering.js';
 import type { Burst, CompileOptions, Executable, Executor, RunRequest, Session } from './executor.js';
+import { feed } from './feed.js';
 import { chooseIsa } from './isa.js';
 
 export interface CpuOptions {
@@ -59,7 +60,10 @@ export function lowerForCpu(graph: Graph, traits: CpuTraits): { graph: Graph; ca
   });
   const calls = lowered.nodes.flatMap((node) => {
     const lower = cpuLowerings[node.op];
-    if (!lower) throw new UnsupportedError(`cpu: no kernel for the op "${node.op}"`);
+    if (!lower) {
+      const why = cpuExclusions[node.op] ?? 'it has none yet';
+      throw new UnsupportedError(`cpu: no kernel for the op "${node.op}": ${why}`);
+    }
     return lower({ node, room, traits });
   });
   return { graph: lowered, calls };
@@ -210,20 +214,6 @@ class CpuSession implements Session {
     await this.#running;
     this.#native.dispose();
   }
-}
-
-function feed(
-  value: Value,
-  data: Int32Array | Float32Array | undefined,
-  bindings: Bindings,
-): Int32Array | Float32Array {
-  const shape = evalShape(value.shape, bindings);
-  const fits = data?.length === elementCount(shape) && data instanceof Int32Array === (value.dtype === 'i32');
-  if (!data || !fits)
-    throw new TypeError(
-      `input "${value.name}": expected ${value.dtype}[${shape.join(',')}], got ${data ? `${data.constructor.name}(${data.length})` : 'nothing'}`,
-    );
-  return data;
 }
 
 function toNativeBurst(plan: Plan, burst: Burst): NativeBurst {

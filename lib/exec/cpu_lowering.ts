@@ -206,3 +206,8 @@ export const cpuLowerings: Readonly<Record<string, (lowering: Lowering) => reado
   ],
   sample: ({ node }) => [plain(node, ['logits', 'row_floats', 'row_ints', 'lists'])],
 };
+
+/** Primitives that the CPU does without, and why. */
+export const cpuExclusions: Readonly<Record<string, string>> = {
+  padded_attention: 'a padded batch is what other runtimes take; here rows are packed',
+};

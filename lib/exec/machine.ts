@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { cpus, totalmem } from 'node:os';
 import { TrigaError } from '../errors.js';
-import { type Binding, loadBinding } from './binding.js';
+import { loadBinding } from './binding.js';
+import { defaultThreads } from './default_threads.js';
 import type { DeviceName } from './executor.js';
+import { loadOnnxruntime, onnxruntimeVersion } from './onnx_runtime.js';
 import { deviceNames, type Selection, selectExecutor, threadCount } from './select.js';
 
 /** Whether something can be used here; if not, `reason` says why and what would help. */
@@ -31,7 +31,10 @@ export interface MachineInfo {
   readonly availableMemoryBytes: number;
   /** Instruction sets that the CPU and the addon both have, best first. */
   readonly isas: readonly string[];
-  /** Threads that a model gets unless the call says otherwise: TRIGA_THREADS, or the physical cores within affinity and quota. */
+  /**
+   * Threads that a model gets unless the call says otherwise: TRIGA_THREADS, or the physical cores within affinity and quota.
+   * Undefined: TRIGA_THREADS is no such number.
+   */
   readonly threads: number | undefined;
   readonly addon: Availability;
   readonly onnxruntime: Availability;
@@ -54,7 +57,7 @@ export function describeMachine(): MachineInfo {
     memoryBytes: totalmem(),
     availableMemoryBytes: process.availableMemory(),
     isas: isFailure(binding) ? [] : binding.isas,
-    threads: defaultThreads(isFailure(binding) ? undefined : binding),
+    threads: threadsByDefault(),
     addon,
     onnxruntime: findOnnxruntime(),
     devices: deviceNames.filter((name) => name !== 'auto').map(describeDevice),
@@ -95,20 +98,14 @@ function describeAuto(): MachineInfo['auto'] {
   };
 }
 
-function defaultThreads(binding: Binding | undefined): number | undefined {
-  const asked = attempt(() => ({ count: threadCount(undefined) }));
-  return (isFailure(asked) ? undefined : asked.count) ?? binding?.defaultThreads;
+function threadsByDefault(): number | undefined {
+  const asked = attempt(() => ({ count: threadCount(undefined) ?? defaultThreads() }));
+  return isFailure(asked) ? undefined : asked.count;
 }
 
 function findOnnxruntime(): Availability {
-  try {
-    const file = createRequire(import.meta.url).resolve('onnxruntime-node/package.json');
-    const { version } = JSON.parse(readFileSync(file, 'utf8')) as { version: string };
-    return { available: true, version };
-  } catch {
-    return {
-      available: false,
-      reason: 'onnxruntime-node is not installed; "ONNXRUNTIME_NODE_INSTALL=skip npm install" mends that',
-    };
-  }
+  const found = attempt(loadOnnxruntime);
+  return isFailure(found)
+    ? { available: false, reason: found.reason }
+    : { available: true, version: onnxruntimeVersion() };
 }

@@ -1,15 +1,16 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { roundTo } from '../dtype.js';
 import { InvalidArgumentError, throwIfAborted } from '../errors.js';
-import { type AnyOp, type Named, opNamed, type RefTensor } from '../ir/define_op.js';
+import type { RefTensor } from '../ir/define_op.js';
 import type { Graph } from '../ir/graph.js';
-import { type Bindings, evalShape, ShapeError } from '../ir/shape.js';
-import type { Node, Value } from '../ir/value.js';
+import { type Bindings, evalShape } from '../ir/shape.js';
+import type { Value } from '../ir/value.js';
 import { decompose } from '../passes/decompose.js';
 import { elementCount, type Tensor } from '../tensor.js';
 import { type ParamSource, readParam } from '../weights/param_source.js';
 import { burstLoop } from './burst_loop.js';
 import type { CompileOptions, Executable, Executor, RunRequest, Session } from './executor.js';
+import { runReference, toTensor } from './run_reference.js';
 
 /** Longest stretch of computing between two turns of the event loop, in milliseconds. */
 const sliceMs = 5;
@@ -83,7 +84,9 @@ class ReferenceSession implements Session {
     let turn = performance.now();
     for (const node of graph.nodes) {
       throwIfAborted(signal);
-      this.#step(node, opNamed(node.op), values, bindings);
+      const outputs = runReference(node, values, bindings);
+      for (const [name, value] of Object.entries(node.outputs))
+        if (value.state !== undefined) this.#states.set(value.state, outputs[name] as RefTensor);
       if (performance.now() - turn > sliceMs) {
         await nextTurn();
         turn = performance.now();
@@ -92,25 +95,6 @@ class ReferenceSession implements Session {
     return Object.fromEntries(
       [...graph.outputs].map(([name, v]) => [name, toTensor(v, values.get(v) as RefTensor)]),
     );
-  }
-
-  #step(node: Node, op: AnyOp, values: Map<Value, RefTensor>, bindings: Bindings): void {
-    if (op.kind !== 'primitive') throw new ShapeError(`reference: ${op.name} was not decomposed`);
-    const inputs = Object.fromEntries(
-      Object.entries(node.inputs).map(([name, v]) => [name, values.get(v) as RefTensor]),
-    );
-    const outputs: Record<string, RefTensor> = {};
-    for (const [name, value] of Object.entries(node.outputs)) {
-      const shape = evalShape(value.shape, bindings);
-      const before = op.writes?.[name];
-      const data = before
-        ? (inputs[before] as RefTensor).data.slice()
-        : new Float64Array(elementCount(shape));
-      outputs[name] = { shape, data };
-      values.set(value, outputs[name]);
-      if (value.state !== undefined) this.#states.set(value.state, outputs[name]);
-    }
-    op.reference(inputs as unknown as Named<readonly string[], RefTensor>, node.attrs, outputs);
   }
 
   dispose(): Promise<void> {
@@ -128,9 +112,4 @@ function feed(value: Value, data: Int32Array | Float32Array | undefined, binding
     );
   }
   return { shape, data: Float64Array.from(data) };
-}
-
-function toTensor(value: Value, t: RefTensor): Tensor {
-  const data = value.dtype === 'i32' ? Int32Array.from(t.data) : Float32Array.from(t.data);
-  return { dtype: value.dtype, shape: [...t.shape], data };
 }

@@ -3,7 +3,8 @@ import type { Bindings } from '../ir/shape.js';
 import type { Tensor } from '../tensor.js';
 import { memoryParams } from '../weights/param_source.js';
 import { cpuExecutor } from './cpu.js';
-import type { DeviceName, Executor } from './executor.js';
+import type { DeviceName, Executor, Session } from './executor.js';
+import { onnxExecutor } from './onnx.js';
 import { referenceExecutor } from './reference.js';
 
 /** Numbers with a shape, row-major. */
@@ -20,7 +21,7 @@ export interface RunGraphOptions {
   /** Sizes of symbols that no input's shape is made of. */
   readonly bindings?: Bindings;
   /** Default `reference`. */
-  readonly device?: Extract<DeviceName, 'cpu' | 'reference'>;
+  readonly device?: Extract<DeviceName, 'cpu' | 'onnx' | 'reference'>;
   /** Instruction set, with `cpu`. */
   readonly isa?: string;
   readonly threads?: number;
@@ -28,8 +29,20 @@ export interface RunGraphOptions {
 
 /** Runs a graph once and returns its outputs by name. State begins as zeros and ends with the call. */
 export async function runGraph(graph: Graph, options: RunGraphOptions): Promise<Record<string, Tensor>> {
-  const { isa, threads } = options;
-  const executor: Executor = options.device === 'cpu' ? cpuExecutor({ isa, threads }) : referenceExecutor;
+  const session = executorOf(options).open(memoryParams(options.params ?? {}));
+  try {
+    return await runIn(session, graph, options);
+  } finally {
+    await session.dispose();
+  }
+}
+
+/** Runs a graph once in a session that has its parameters, and may hold state. */
+export async function runIn(
+  session: Session,
+  graph: Graph,
+  options: Pick<RunGraphOptions, 'inputs' | 'bindings'>,
+): Promise<Record<string, Tensor>> {
   const bindings: Record<string, number> = { ...options.bindings };
   const inputs: Record<string, Int32Array | Float32Array> = {};
   for (const value of graph.inputs.values()) {
@@ -40,11 +53,13 @@ export async function runGraph(graph: Graph, options: RunGraphOptions): Promise<
     });
     inputs[value.name] = value.dtype === 'i32' ? Int32Array.from(given.data) : Float32Array.from(given.data);
   }
-  const session = executor.open(memoryParams(options.params ?? {}));
-  try {
-    const executable = await session.compile(graph);
-    return { ...(await executable.run({ inputs, bindings })) };
-  } finally {
-    await session.dispose();
-  }
+  const executable = await session.compile(graph);
+  return { ...(await executable.run({ inputs, bindings })) };
+}
+
+/** The executor that the options name. */
+export function executorOf(options: Pick<RunGraphOptions, 'device' | 'isa' | 'threads'>): Executor {
+  const { device = 'reference', isa, threads } = options;
+  if (device === 'cpu') return cpuExecutor({ isa, threads });
+  return device === 'onnx' ? onnxExecutor({ threads }) : referenceExecutor;
 }

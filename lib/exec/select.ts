@@ -1,6 +1,7 @@
 import { DeviceUnavailableError, InvalidArgumentError, UnsupportedError } from '../errors.js';
 import { cpuExecutor } from './cpu.js';
 import type { Executor } from './executor.js';
+import { onnxExecutor } from './onnx.js';
 import { referenceExecutor } from './reference.js';
 
 export const deviceNames = ['auto', 'cuda', 'cpu', 'onnx', 'reference'] as const;
@@ -33,8 +34,9 @@ export function selectExecutor(options: SelectOptions): Selection {
       return { executor: referenceExecutor };
     case 'cpu':
       return { executor: cpuExecutor({ threads }) };
-    case 'cuda':
     case 'onnx':
+      return { executor: onnxExecutor({ threads }) };
+    case 'cuda':
       throw new UnsupportedError(`device "${device}" is not built yet; use "cpu" or "auto"`);
     case 'auto':
       return automatic(threads);
@@ -44,12 +46,17 @@ export function selectExecutor(options: SelectOptions): Selection {
 function automatic(threads: number | undefined): Selection {
   // It names what only the addon has: falling back would ignore it.
   if (process.env.TRIGA_ISA) return { executor: cpuExecutor({ threads }) };
-  try {
-    return { executor: cpuExecutor({ threads }) };
-  } catch (error) {
-    if (!(error instanceof DeviceUnavailableError)) throw error;
-    return { executor: referenceExecutor, fallbackReason: error.message };
+  const reasons: string[] = [];
+  for (const make of [cpuExecutor, onnxExecutor]) {
+    try {
+      const executor = make({ threads });
+      return { executor, ...(reasons.length > 0 ? { fallbackReason: reasons.join('; ') } : {}) };
+    } catch (error) {
+      if (!(error instanceof DeviceUnavailableError)) throw error;
+      reasons.push(error.message);
+    }
   }
+  return { executor: referenceExecutor, fallbackReason: reasons.join('; ') };
 }
 
 /** Threads asked for by the caller or TRIGA_THREADS; undefined: nobody did. Throws InvalidArgumentError. */

@@ -88,6 +88,10 @@ export function noWeightsError(where: string, files: Iterable<string>): ModelFor
   const message = `${where}: expected ${weightsFile} or ${indexFile}, got ${found}`;
   if (other.some((name) => name.endsWith('.gguf')))
     return new UnsupportedError(`${message}: GGUF files are not read yet`);
+  if (other.length > 0 && other.every((name) => name.endsWith('.onnx')))
+    return new UnsupportedError(
+      `${message}: ONNX models are written, not read; load the checkpoint that it was made of`,
+    );
   if (other.some((name) => /\.(bin|pt|pth|ckpt)$/.test(name))) {
     return new UnsupportedError(
       `${message}: pickled weights can run code and are not read; convert them to safetensors ` +

@@ -7,6 +7,7 @@ import { concat, gatherRows, reshape, slice, transpose } from './layout.js';
 import { fusedLinear, linear } from './linear.js';
 import { samples as matmul } from './matmul.js';
 import { layerNorm, rmsNorm } from './norm.js';
+import { samples as paddedAttention } from './padded_attention.js';
 import { samples as reduce } from './reduce.js';
 import { rope, ropeTable } from './rope.js';
 import { samples as sample } from './sample.js';
@@ -28,6 +29,7 @@ export const suites: Readonly<Record<string, readonly Sample[]>> = {
   layer_norm: layerNorm,
   linear,
   matmul,
+  padded_attention: paddedAttention,
   paged_attention: pagedAttention,
   reduce,
   reshape,

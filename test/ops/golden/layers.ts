@@ -1,6 +1,7 @@
 import type { Value } from '../../../lib/ir/value.js';
 import { activation } from '../../../lib/ops/activation.js';
-import { type AttentionAttrs, attention } from '../../../lib/ops/attention.js';
+import { attention } from '../../../lib/ops/attention.js';
+import type { AttentionAttrs } from '../../../lib/ops/attention_attrs.js';
 import { add, mul } from '../../../lib/ops/binary.js';
 import { embedding } from '../../../lib/ops/embedding.js';
 import { kvBlockSize, kvWrite } from '../../../lib/ops/kv_write.js';
