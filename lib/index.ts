@@ -8,6 +8,7 @@ export {
   UnsupportedError,
 } from './errors.js';
 export { type EvaluateOptions, type EvaluateResult, evaluateText } from './generate/evaluate_text.js';
+export { type ExportOnnxOptions, type ExportOnnxResult, exportOnnx } from './generate/export_onnx.js';
 export { type LoadOptions, loadTextModel } from './generate/load_text_model.js';
 export type { GenerateOptions } from './generate/options.js';
 export type { GenerateRequest } from './generate/request.js';

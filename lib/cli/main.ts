@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addBench } from './bench.js';
 import { addEval } from './eval.js';
+import { addExport } from './export.js';
 import { addGenerate } from './generate.js';
 import { addInspect } from './inspect.js';
 import { reportFailure, usageOutput } from './report.js';
@@ -36,6 +37,7 @@ addGenerate(program);
 addInspect(program);
 addEval(program);
 addBench(program);
+addExport(program);
 
 tameStreams();
 try {

@@ -4,8 +4,8 @@ import { type DeviceOption, deviceNames, selectExecutor } from '../exec/select.j
 import { loadTokenizer, type Tokenizer } from '../tokenizers/tokenizer.js';
 import type { HubOptions } from '../weights/hub.js';
 import { isHubSource } from '../weights/is_hub_source.js';
+import { checkCall } from './check_call.js';
 import { ModelRuntime, type WeightsOption } from './model_runtime.js';
-import { nearest } from './nearest.js';
 import { openTextModel } from './open_text_model.js';
 import { defaultLimits, Scheduler, type StepLimits } from './scheduler.js';
 import { TextModel } from './text_model.js';
@@ -153,24 +153,9 @@ function checkOptions(source: unknown, options: LoadOptions): asserts source is 
       `loadTextModel: expected a model directory or 'hf:org/name', got ${String(source)}`,
     );
   }
-  if (typeof options !== 'object' || options === null)
-    throw new InvalidArgumentError(`loadTextModel: expected an object of options, got ${String(options)}`);
-  for (const [key, value] of Object.entries(options)) {
-    if (!optionNames.includes(key))
-      throw new InvalidArgumentError(
-        `loadTextModel: unknown option "${key}"; did you mean "${nearest(key, optionNames)}"?`,
-      );
-    const known = choices[key as keyof typeof choices];
-    if (value !== undefined && known && !known.includes(String(value))) {
-      throw new InvalidArgumentError(
-        `loadTextModel: expected ${key} to be one of ${known.join(', ')}, got ${JSON.stringify(value)}`,
-      );
-    }
-  }
+  checkCall('loadTextModel', options, { names: optionNames, choices });
   if (options.kvCache !== undefined && options.kvCache !== 'f32')
     throw new UnsupportedError(`kvCache: "${options.kvCache}" is not built yet; use "f32"`);
-  if (options.signal !== undefined && !(options.signal instanceof AbortSignal))
-    throw new InvalidArgumentError('loadTextModel: expected signal to be an AbortSignal');
 }
 
 function warn(directory: string, fields: readonly string[], tensors: readonly string[]): void {

@@ -10,6 +10,7 @@ import { ModelFormatError, throwIfAborted } from '../errors.js';
 import { indexFile, noWeightsError, readShardIndex, weightsFile } from './checkpoint.js';
 import { errorCode } from './file_io.js';
 import { show } from './json_file.js';
+import { isSideFile } from './side_files.js';
 
 /** A repository of models, at a branch, tag or commit. */
 export interface HubSource {
@@ -40,10 +41,6 @@ interface Remote {
   readonly fetch: typeof fetch;
   readonly accessToken?: string;
 }
-
-/** Small files that a model directory may have. The weights come last: once they are there, all is. */
-const wanted =
-  /^(config|generation_config|special_tokens_map|added_tokens|vocab|preprocessor_config)\.json$|^merges\.txt$|^tokenizer|^chat_template/;
 
 /**
  * Downloads a model's files into the cache, in Hugging Face's layout: `blobs/ETAG`, linked to from
@@ -98,7 +95,8 @@ class Snapshot {
     if (!this.#files.has('config.json')) {
       throw new ModelFormatError(`${where}: expected config.json, got a repository without it`);
     }
-    const small = [...this.#files.keys()].filter((name) => !name.includes('/') && wanted.test(name));
+    // The weights come last: once they are there, all is.
+    const small = [...this.#files.keys()].filter(isSideFile);
     if (this.#files.has(weightsFile)) {
       await this.#fetch([...small, weightsFile]);
     } else if (this.#files.has(indexFile)) {

@@ -97,11 +97,34 @@ export async function readTensorTyped(
   return new views[info.dtype](bytes.buffer);
 }
 
+/**
+ * Passes a tensor's bytes to `use` piece by piece, as they are stored or with the elements as f32; a piece is valid until `use` ends.
+ * Errors: those of {@link readTensor} but OutOfMemoryError.
+ */
+export async function streamTensor(
+  info: TensorInfo,
+  as: 'stored' | 'f32',
+  use: (bytes: Uint8Array) => Promise<void>,
+  options: ReadTensorOptions = {},
+): Promise<void> {
+  requireLittleEndian();
+  await readChunks(info, options, async (chunk) => {
+    const numbers = as === 'stored' || info.dtype === 'f32' ? chunk : toF32(chunk, info.dtype);
+    await use(new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength));
+  });
+}
+
+function toF32(chunk: TensorArray, dtype: DType): Float32Array {
+  const exact = new Float64Array(chunk.length);
+  convert(chunk, dtype, exact);
+  return Float32Array.from(exact);
+}
+
 /** Passes the elements to `use` piece by piece, all in one reused buffer. */
 async function readChunks(
   info: TensorInfo,
   options: ReadTensorOptions,
-  use: (chunk: TensorArray) => void,
+  use: (chunk: TensorArray) => void | Promise<void>,
 ): Promise<void> {
   throwIfAborted(options.signal);
   await withFile(info.file, async (file) => {
@@ -110,7 +133,7 @@ async function readChunks(
       const length = Math.min(chunkBytes, info.bytes - done);
       await readFully(file, new Uint8Array(buffer, 0, length), info.offset + done, info.file);
       throwIfAborted(options.signal);
-      use(new views[info.dtype](buffer, 0, length / dtypeBytes[info.dtype]));
+      await use(new views[info.dtype](buffer, 0, length / dtypeBytes[info.dtype]));
     }
   });
 }

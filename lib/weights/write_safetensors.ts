@@ -1,10 +1,7 @@
-import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { type DType, dtypeBytes } from '../dtype.js';
 import { InvalidArgumentError, throwIfAborted } from '../errors.js';
-import { errorCode } from './file_io.js';
 import { show } from './json_file.js';
+import { replaceFile, writeFully } from './replace_file.js';
 import {
   checkedElementCount,
   maxHeaderBytes,
@@ -26,8 +23,6 @@ export interface WriteSafetensorsOptions {
   readonly metadata?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
 }
-
-const chunkBytes = 16 * 2 ** 20;
 
 /**
  * Writes a safetensors file: wider element types first, then by name, so that every tensor is aligned to its elements.
@@ -109,65 +104,4 @@ function checkBytes(tensor: TensorSource, data: ArrayBufferView, path: string): 
   throw new InvalidArgumentError(
     `${path}: tensor ${show(tensor.name)}: expected ${expected} bytes for ${tensor.dtype}${show(tensor.shape)}, got ${data.byteLength}`,
   );
-}
-
-async function writeFully(
-  file: FileHandle,
-  bytes: Uint8Array,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  let done = 0;
-  while (done < bytes.length) {
-    throwIfAborted(signal);
-    const { bytesWritten } = await file.write(bytes, done, Math.min(chunkBytes, bytes.length - done));
-    done += bytesWritten;
-  }
-}
-
-/** Lets `write` fill a new file that then takes the place of `path`; on failure nothing is left behind. */
-async function replaceFile(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
-  const file = await open(temporary, 'wx').catch((error: unknown) => {
-    throw writeError(path, error);
-  });
-  try {
-    try {
-      await write(file);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw writeError(path, error);
-  }
-  await syncDirectory(dirname(path));
-}
-
-const pathCodes: ReadonlySet<string | undefined> = new Set([
-  'ENOENT',
-  'ENOTDIR',
-  'EISDIR',
-  'EACCES',
-  'EPERM',
-  'EROFS',
-  'ENAMETOOLONG',
-  'ELOOP',
-  'ERR_INVALID_ARG_VALUE',
-]);
-
-function writeError(path: string, error: unknown): unknown {
-  const code = errorCode(error);
-  if (!pathCodes.has(code)) return error;
-  return new InvalidArgumentError(`${path}: expected a path that can be written, got ${code}`, {
-    cause: error,
-  });
-}
-
-/** Makes the rename durable. Windows cannot open directories, and some file systems refuse: then it is the system's job. */
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r').catch(() => undefined);
-  await directory?.sync().catch(() => undefined);
-  await directory?.close();
 }

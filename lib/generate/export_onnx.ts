@@ -1,0 +1,93 @@
+import { copyFile, mkdir, readdir, realpath } from 'node:fs/promises';
+import { join } from 'node:path';
+import { InvalidArgumentError, throwIfAborted } from '../errors.js';
+import { buildPaddedTextGraph } from '../models/text_graph.js';
+import { dataFile, modelFile, writeModel } from '../onnx/write_model.js';
+import { isHubSource } from '../weights/is_hub_source.js';
+import { checkParams } from '../weights/param_source.js';
+import { writeError } from '../weights/replace_file.js';
+import { isSideFile } from '../weights/side_files.js';
+import { checkCall } from './check_call.js';
+import { weightTypes } from './model_runtime.js';
+import { openTextModel } from './open_text_model.js';
+
+export interface ExportOnnxOptions {
+  /** Default `stored`: f16 matrices stay f16, everything else becomes f32. */
+  readonly weights?: 'stored' | 'f32' | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Called while weights are written: bytes so far and in all. */
+  readonly onProgress?: ((progress: { readonly loaded: number; readonly total: number }) => void) | undefined;
+}
+
+export interface ExportOnnxResult {
+  readonly directory: string;
+  /** Names of the files in it. */
+  readonly files: readonly string[];
+  /** Size of model and weights. */
+  readonly bytes: number;
+}
+
+const known = {
+  names: ['weights', 'signal', 'onProgress'],
+  choices: { weights: ['stored', 'f32'] },
+};
+
+/**
+ * Writes a causal language model as ONNX that any onnxruntime from 1.23 on runs: `model.onnx`, its weights in `model.onnx_data`, and
+ * the configuration and tokenizer files beside them. Inputs and outputs are named as Hugging Face's optimum names them: `input_ids`,
+ * `attention_mask`, `position_ids`, `past_key_values.N.key` and `.value` → `logits`, `present.N.key` and `.value`. Weights pass
+ * through in small pieces. Rejects with ModelFormatError, UnsupportedError (a configuration that such a graph cannot express),
+ * InvalidArgumentError (a directory that cannot be written), or AbortError, after which no half-written file is left.
+ */
+export async function exportOnnx(
+  source: string,
+  directory: string,
+  options: ExportOnnxOptions = {},
+): Promise<ExportOnnxResult> {
+  checkCall('exportOnnx', options, known);
+  for (const [name, path] of Object.entries({ source, directory }))
+    if (typeof path !== 'string' || path === '')
+      throw new InvalidArgumentError(`exportOnnx: expected ${name} to be a path, got ${String(path)}`);
+  const { signal, onProgress } = options;
+  throwIfAborted(signal);
+  const from = isHubSource(source) ? await download(source, signal) : source;
+  const { family, config, params } = await openTextModel(from, { signal });
+  const typeOf = weightTypes(params, options.weights ?? 'stored');
+  const graph = buildPaddedTextGraph(family, config, (name) => (typeOf(name) === 'f16' ? 'f16' : 'f32'));
+  checkParams(
+    new Map([...graph.params].map(([name, { shape }]) => [name, { shape: shape as number[] }])),
+    params,
+  );
+  await makeDirectory(directory);
+  const bytes = await writeModel(graph, params, directory, {
+    signal,
+    onProgress: (loaded, total) => onProgress?.({ loaded, total }),
+  });
+  const copied = await copySideFiles(from, directory, signal);
+  return { directory, files: [modelFile, dataFile, ...copied], bytes };
+}
+
+/** The directory of a Hub source. */
+async function download(source: string, signal: AbortSignal | undefined): Promise<string> {
+  const { resolveHubModel } = await import('../weights/hub.js');
+  return await resolveHubModel(source, { signal });
+}
+
+async function makeDirectory(directory: string): Promise<void> {
+  await mkdir(directory, { recursive: true }).catch((error: unknown) => {
+    throw writeError(directory, error);
+  });
+}
+
+/** Copies configuration, tokenizer and template; into the model's own directory, nothing. */
+async function copySideFiles(from: string, to: string, signal: AbortSignal | undefined): Promise<string[]> {
+  const files = (await readdir(from)).filter(isSideFile).sort();
+  if ((await realpath(from)) === (await realpath(to))) return files;
+  for (const file of files) {
+    throwIfAborted(signal);
+    await copyFile(join(from, file), join(to, file)).catch((error: unknown) => {
+      throw writeError(join(to, file), error);
+    });
+  }
+  return files;
+}
