@@ -33,7 +33,7 @@ const known = {
 };
 
 /**
- * Writes a causal language model as ONNX that any onnxruntime from 1.23 on runs: `model.onnx`, its weights in `model.onnx_data`, and
+ * Writes a causal language model as ONNX of opset 23 (tried: onnxruntime 1.30): `model.onnx`, its weights in `model.onnx_data`, and
  * the configuration and tokenizer files beside them. Inputs and outputs are named as Hugging Face's optimum names them: `input_ids`,
  * `attention_mask`, `position_ids`, `past_key_values.N.key` and `.value` → `logits`, `present.N.key` and `.value`. Weights pass
  * through in small pieces. Rejects with ModelFormatError, UnsupportedError (a configuration that such a graph cannot express),
