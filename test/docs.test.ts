@@ -32,7 +32,10 @@ afterAll(() => {
 
 /** Runs a module in the package's own scope, where 'triga' is the built package. */
 function run(code: string): string {
-  const placed = code.replaceAll("'./my-model'", JSON.stringify(model));
+  // What a sample writes goes beside the model, too.
+  const placed = code.replace(/'\.\/my-model([\w-]*)'/g, (_, suffix: string) =>
+    JSON.stringify(model + suffix),
+  );
   return execFileSync(process.execPath, ['--input-type=module', '-e', placed], {
     cwd: root,
     encoding: 'utf8',

@@ -32,7 +32,7 @@ const known = {
 };
 
 /**
- * Writes a causal language model as ONNX that any onnxruntime from 1.23 on runs: `model.onnx`, its weights in `model.onnx_data`, and
+ * Writes a causal language model as ONNX of opset 23 (tried: onnxruntime 1.30): `model.onnx`, its weights in `model.onnx_data`, and
  * the configuration and tokenizer files beside them. Inputs and outputs are named as Hugging Face's optimum names them: `input_ids`,
  * `attention_mask`, `position_ids`, `past_key_values.N.key` and `.value` → `logits`, `present.N.key` and `.value`. Weights pass
  * through in small pieces. Rejects with ModelFormatError, UnsupportedError (a configuration that such a graph cannot express),
@@ -49,10 +49,9 @@ export async function exportOnnx(
       throw new InvalidArgumentError(`exportOnnx: expected ${name} to be a path, got ${String(path)}`);
   const { signal, onProgress } = options;
   throwIfAborted(signal);
-  // What only an export needs (protocol buffers, the Hub) costs the import of the package nothing.
+  // Protocol buffers, which only an export needs, cost the import of the package nothing.
   const { dataFile, modelFile, writeModel } = await import('../onnx/write_model.js');
-  const { resolveHubModel } = await import('../weights/hub.js');
-  const from = isHubSource(source) ? await resolveHubModel(source, { signal }) : source;
+  const from = isHubSource(source) ? await download(source, signal) : source;
   const { family, config, params } = await openTextModel(from, { signal });
   const typeOf = weightTypes(params, options.weights ?? 'stored');
   const graph = buildPaddedTextGraph(family, config, (name) => (typeOf(name) === 'f16' ? 'f16' : 'f32'));
@@ -67,6 +66,12 @@ export async function exportOnnx(
   });
   const copied = await copySideFiles(from, directory, signal);
   return { directory, files: [modelFile, dataFile, ...copied], bytes };
+}
+
+/** The directory of a Hub source. */
+async function download(source: string, signal: AbortSignal | undefined): Promise<string> {
+  const { resolveHubModel } = await import('../weights/hub.js');
+  return await resolveHubModel(source, { signal });
 }
 
 async function makeDirectory(directory: string): Promise<void> {

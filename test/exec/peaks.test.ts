@@ -12,7 +12,8 @@ describe.each(availableIsas())('peaks of %s', (isa) => {
     expect(gbps).toBeGreaterThan(0.1);
     expect(gbps).toBeLessThan(10_000);
     expect(await peaks.computeGops('fma')).toBeGreaterThan(0.1);
-    if (isa === 'avx512_bf16' || isa === 'avx512_amx') expect(await peaks.computeGops('dot')).toBeGreaterThan(0.1);
+    if (isa === 'avx512_bf16' || isa === 'avx512_amx')
+      expect(await peaks.computeGops('dot')).toBeGreaterThan(0.1);
     else
       await expect(peaks.computeGops('dot')).rejects.toThrow(/expected an instruction that this level has/);
     peaks.dispose();
