@@ -49,7 +49,7 @@ describe('triga inspect', () => {
     const { machine } = await inspect([], { TRIGA_PREBUILD: tmpdir() });
     expect(machine.addon).toEqual({ available: false, reason: expect.stringMatching(/npm run build/) });
     expect(machine.isas).toEqual([]);
-    expect(machine.auto).toMatchObject({ device: 'reference', reason: expect.stringMatching(/addon/) });
+    expect(machine.auto).toMatchObject({ device: 'onnx', reason: expect.stringMatching(/addon/) });
   });
 
   test('prints a table', async () => {

@@ -60,7 +60,7 @@ describe.skipIf(!existsSync(model))('a binary that does not fit', () => {
     expect(named.code).toBe('DEVICE_UNAVAILABLE');
     expect(named.error).toMatch(/99\.0\.0.*npm run build/);
     const automatic = loadIn(folder, 'auto');
-    expect(automatic.device).toBe('reference');
+    expect(automatic.device).toBe('onnx');
     expect(automatic.fallbackReason).toMatch(/99\.0\.0.*npm run build/);
   });
 
@@ -71,7 +71,7 @@ describe.skipIf(!existsSync(model))('a binary that does not fit', () => {
       error: expect.stringMatching(/npm run build/) as string,
     });
     expect(loadIn(folder, 'auto')).toMatchObject({
-      device: 'reference',
+      device: 'onnx',
       fallbackReason: expect.stringMatching(/npm run build/) as string,
     });
   });
