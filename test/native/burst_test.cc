@@ -155,6 +155,27 @@ void TestChains(uint64_t seed) {
   session->Dispose();
 }
 
+// Told between two runs, a burst ends after the one that has just been told of: neither earlier nor later.
+void TestEndsAtOnce() {
+  constexpr int64_t kSteps = 60, kEnd = 7;
+  const auto expected = Expected({5, 9}, kSteps);
+  const auto session = ChainSession(3);
+  for (const bool cancelled : {false, true}) {
+    Chain chain;
+    Outcome outcome;
+    Session::Run(session, ChainRun(*session, {5, 9}, kSteps, chain),
+                 outcome.MakeCompletion([&](int64_t done) {
+                   if (done != kEnd) return;
+                   if (cancelled)
+                     session->Cancel();
+                   else
+                     session->EndBurst();
+                 }));
+    Check(Follow(outcome, chain, 2, expected) == kEnd, "a burst ends after the run under way");
+    Check(outcome.Code() == (cancelled ? "ABORTED" : ""), "an end is none of an abort's errors");
+  }
+}
+
 // A burst that would leave the blocks of its table is an error, not a write behind them.
 void TestOutgrown() {
   const auto session = ChainSession(2);
@@ -173,6 +194,7 @@ void TestBurst() {
   std::vector<std::thread> chains;
   for (uint64_t i = 0; i < 3; ++i) chains.emplace_back(TestChains, 70 + i);
   for (auto& t : chains) t.join();
+  TestEndsAtOnce();
   TestOutgrown();
 }
 

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -21,8 +22,10 @@ namespace triga::test {
 // How a job went, told to another thread.
 class Outcome {
  public:
-  // Handed to the engine; must be made once.
-  std::unique_ptr<Completion> MakeCompletion() { return std::make_unique<Teller>(this); }
+  // Handed to the engine; must be made once. `on_progress` is called on the engine's thread, between two runs.
+  std::unique_ptr<Completion> MakeCompletion(std::function<void(int64_t)> on_progress = nullptr) {
+    return std::make_unique<Teller>(this, std::move(on_progress));
+  }
 
   // The next number of ended runs that was told; −1: the job has ended.
   int64_t NextProgress() {
@@ -43,8 +46,10 @@ class Outcome {
  private:
   class Teller final : public Completion {
    public:
-    explicit Teller(Outcome* outcome) : outcome_(outcome) {}
+    Teller(Outcome* outcome, std::function<void(int64_t)> on_progress)
+        : outcome_(outcome), on_progress_(std::move(on_progress)) {}
     void Progress(int64_t done) override {
+      if (on_progress_) on_progress_(done);
       std::lock_guard<std::mutex> lock(outcome_->mutex_);
       outcome_->progress_.push_back(done);
       outcome_->changed_.notify_all();
@@ -59,6 +64,7 @@ class Outcome {
 
    private:
     Outcome* outcome_;
+    std::function<void(int64_t)> on_progress_;
   };
 
   template <class Condition>

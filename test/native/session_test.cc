@@ -4,7 +4,6 @@
 
 #include <atomic>
 #include <cstdio>
-#include <cstring>
 #include <fstream>
 #include <thread>
 
@@ -124,7 +123,7 @@ std::vector<std::vector<float>> Expected() {
 }
 
 bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+  return BytesIn(a) == BytesIn(b);
 }
 
 // A life of a session while others have theirs: some runs are cancelled by another thread, at any moment.
