@@ -1,38 +1,14 @@
-import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { built, clean, hasBuilt, runNode } from '../run_node.js';
 import { hasStories, stories } from './stories.js';
 
-const built = new URL('../../dist/index.js', import.meta.url);
 const begin = `
-  import { loadTextModel } from ${JSON.stringify(built.href)};
   const source = ${JSON.stringify(stories)};
   const long = { maxNewTokens: 400, eosTokenId: [] };
 `;
+const run = (code: string) => runNode(begin + code);
 
-/** Runs a module in a process of its own, which must end by itself. */
-function run(
-  code: string,
-): Promise<{ code: number | null; signal: string | null; out: string; err: string }> {
-  const child = spawn(process.execPath, ['--input-type=module', '-e', begin + code], { timeout: 20_000 });
-  let [out, err] = ['', ''];
-  child.stdout.on('data', (data: Buffer) => {
-    out += data.toString();
-  });
-  child.stderr.on('data', (data: Buffer) => {
-    err += data.toString();
-  });
-  return new Promise((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', (status, signal) =>
-      resolve({ code: status, signal, out: out.trim(), err: err.trim() }),
-    );
-  });
-}
-
-const clean = { code: 0, signal: null, err: '' };
-
-describe.skipIf(!hasStories || !existsSync(built))('life cycle (dist/, ../shared/models/stories260K)', () => {
+describe.skipIf(!hasStories || !hasBuilt)('life cycle (dist/, ../shared/models/stories260K)', () => {
   test.each([0, 5, 20])('process.exit during a run, after %i ms', async (wait) => {
     const code = `
       const model = await loadTextModel(source, { device: 'cpu' });

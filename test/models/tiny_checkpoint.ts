@@ -48,7 +48,7 @@ function gpt2Shapes(c: Json): Shapes {
   return shapes;
 }
 
-function llamaShapes(c: Json): Shapes {
+export function llamaShapes(c: Json): Shapes {
   const [width, inner, vocab] = [
     c.hidden_size as number,
     c.intermediate_size as number,

@@ -198,8 +198,7 @@ void TestSleepAndWake() {
     std::atomic<bool> met{true};
     const auto step = [&](int) {
       std::atomic<int> inside{0};
-      ParallelFor(kThreads, kThreads,
-                  [&](int64_t, int64_t, int) { Meet(inside, kThreads, met); });
+      ParallelFor(kThreads, kThreads, [&](int64_t, int64_t, int) { Meet(inside, kThreads, met); });
     };
     Pool::Get().Submit(std::make_shared<Steps>(2, step, [&] { finished.Add(); }), kThreads);
     Check(finished.Await(1), "a job that nobody woke up for");
