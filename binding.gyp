@@ -31,7 +31,7 @@
         "kernels_scalar"
       ],
       "conditions": [
-        ["target_arch=='x64'", { "dependencies": ["kernels_avx2", "kernels_avx512", "kernels_avx512_bf16", "kernels_avx512_amx"] }],
+        ["target_arch=='x64'", { "dependencies": ["kernels_avx2", "kernels_avx512", "kernels_avx512_vnni", "kernels_avx512_bf16", "kernels_avx512_amx"] }],
         ["target_arch=='arm64'", { "dependencies": ["kernels_neon", "kernels_neon_dotprod", "kernels_neon_i8mm"] }],
         # Node would unload the addon with its last worker thread, under the feet of the pool.
         ["OS=='linux'", {
@@ -58,6 +58,14 @@
           "defines": ["TRIGA_ISA=avx512"],
           "cflags_cc": ["<@(avx512_flags)"],
           "xcode_settings": { "OTHER_CPLUSPLUSFLAGS": ["<@(avx512_flags)"] },
+          "msvs_settings": { "VCCLCompilerTool": { "AdditionalOptions": ["/arch:AVX512"] } }
+        },
+        {
+          "target_name": "kernels_avx512_vnni",
+          "type": "static_library",
+          "defines": ["TRIGA_ISA=avx512_vnni"],
+          "cflags_cc": ["<@(avx512_vnni_flags)"],
+          "xcode_settings": { "OTHER_CPLUSPLUSFLAGS": ["<@(avx512_vnni_flags)"] },
           "msvs_settings": { "VCCLCompilerTool": { "AdditionalOptions": ["/arch:AVX512"] } }
         },
         {

@@ -1,7 +1,18 @@
-/** Logical element types of graph values and checkpoint tensors. */
-export type DType = 'f64' | 'f32' | 'f16' | 'bf16' | 'i64' | 'i32' | 'i16' | 'i8' | 'u8' | 'bool';
+/** Element types of checkpoint tensors. */
+export type ElementType = 'f64' | 'f32' | 'f16' | 'bf16' | 'i64' | 'i32' | 'i16' | 'i8' | 'u8' | 'bool';
 
-/** Bytes of one element. */
+/**
+ * Logical types of graph values: element types, and `q8` for the weights of quantized linears. That is ggml's Q8_0: int8 numbers with
+ * one f16 scale for each {@link q8Group} of a row; the last group of a row may be shorter.
+ */
+export type DType = ElementType | 'q8';
+
+/** Numbers of a q8 row that share a scale. */
+export const q8Group = 32;
+/** Scales of a q8 row of k numbers. */
+export const q8Scales = (k: number): number => Math.ceil(k / q8Group);
+
+/** Bytes of one element; of q8 with its share of a scale. */
 export const dtypeBytes: Readonly<Record<DType, number>> = {
   f64: 8,
   f32: 4,
@@ -13,6 +24,7 @@ export const dtypeBytes: Readonly<Record<DType, number>> = {
   i8: 1,
   u8: 1,
   bool: 1,
+  q8: 1 + 2 / q8Group,
 };
 
 /** Whether values of this type are real numbers that a linear layer can take as weights. */
@@ -58,9 +70,33 @@ function roundToF16(x: number): number {
   return Math.abs(y) > 65504 ? Math.sign(y) * Number.POSITIVE_INFINITY : y;
 }
 
-/** The number of that type nearest to x, for the types that weights are stored in; x for others. */
+/** The number of that type nearest to x, for the element types that weights are stored in; x for others. */
 export function roundTo(dtype: DType, x: number): number {
   if (dtype === 'f16') return roundToF16(x);
   if (dtype === 'bf16') return bf16ToNumber(numberToBf16(x));
   return dtype === 'f32' ? Math.fround(x) : x;
+}
+
+/**
+ * Rows of `width` numbers as q8 holds them, in f32 by ggml's definition (quantize_row_q8_0_ref): d = max |x| / 127, q = x · (1 / d) to
+ * the nearest integer, halves away from 0, and q times d as f16. A group whose d is not finite becomes NaN.
+ */
+export function roundToQ8(x: Float64Array, width: number): Float64Array {
+  const { fround } = Math;
+  const rounded = new Float64Array(x.length);
+  for (let row = 0; row < x.length; row += width) {
+    for (let begin = row; begin < row + width; begin += q8Group) {
+      const group = x.subarray(begin, Math.min(begin + q8Group, row + width));
+      const d = fround(group.reduce((most, v) => Math.max(most, Math.abs(fround(v))), 0) / 127);
+      const inverse = fround(1 / d);
+      const factor = Number.isFinite(inverse) ? inverse : 0;
+      const scale = roundToF16(d);
+      group.forEach((v, i) => {
+        const t = fround(fround(v) * factor);
+        const q = Math.sign(t) * Math.floor(Math.abs(t) + 0.5);
+        rounded[begin + i] = Number.isFinite(scale) ? q * scale : Number.NaN;
+      });
+    }
+  }
+  return rounded;
 }

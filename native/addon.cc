@@ -68,7 +68,9 @@ DType ToDType(const Napi::Value& v) {
   if (name == "f16") return DType::kF16;
   if (name == "bf16") return DType::kBF16;
   if (name == "i32") return DType::kI32;
-  Bad("a dtype of f32, f16, bf16 or i32, got " + name);
+  if (name == "i8") return DType::kI8;
+  if (name == "q8") return DType::kQ8;
+  Bad("a dtype of f32, f16, bf16, i32, i8 or q8, got " + name);
 }
 
 // Memory of a typed array that stays where it is while the array is referenced.
@@ -78,15 +80,20 @@ std::pair<char*, size_t> ToMemory(const Napi::Value& v) {
   return {static_cast<char*>(array.ArrayBuffer().Data()) + array.ByteOffset(), array.ByteLength()};
 }
 
+FilePlace ToPlace(const Napi::Object& o) {
+  return {o.Get("file").ToString().Utf8Value(), ToInt(o.Get("offset"), "offset")};
+}
+
 ParamPart ToPart(const Napi::Object& o) {
   ParamPart p;
+  if (o.Has("name")) p.name = o.Get("name").ToString().Utf8Value();
   p.n = ToInt(o.Get("n"), "n");
   p.k = ToInt(o.Get("k"), "k");
   p.dtype = ToDType(o.Get("dtype"));
   p.transposed = o.Get("transposed").ToBoolean();
   if (o.Has("file")) {
-    p.file = o.Get("file").ToString().Utf8Value();
-    p.offset = ToInt(o.Get("offset"), "offset");
+    p.place = ToPlace(o);
+    if (o.Has("scales")) p.scales = ToPlace(o.Get("scales").ToObject());
   } else if (o.Has("data")) {
     const auto [data, bytes] = ToMemory(o.Get("data"));
     p.data.assign(data, data + bytes);

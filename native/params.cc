@@ -1,16 +1,9 @@
 #include "native/params.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
 #include <cstring>
-#include <limits>
 
 #include "native/error.h"
-#if defined(__unix__) || defined(__APPLE__)
-#include <fcntl.h>
-#include <unistd.h>
-#endif
 
 namespace triga {
 namespace {
@@ -18,6 +11,7 @@ namespace {
 constexpr int64_t kItemBytes = int64_t{4} << 20;
 constexpr size_t kAlign = 64;
 constexpr int64_t kMaxSize = int64_t{1} << 44;
+constexpr int64_t kScaleBytes = 2;  // of q8
 
 int64_t RoundUp(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
@@ -26,10 +20,11 @@ int64_t PanelK(const ParamSpec& spec, int64_t k) {
   return spec.dtype == DType::kBF16 ? RoundUp(k, 2) : k;
 }
 
-WeightType ToWeightType(DType dtype) {
-  if (dtype == DType::kF16) return WeightType::kF16;
-  if (dtype == DType::kBF16) return WeightType::kBF16;
-  return WeightType::kF32;
+size_t PackedBytes(const ParamSpec& spec, const Param& p) {
+  const int64_t columns = RoundUp(p.n, kPanel) * (p.gated ? 2 : 1);
+  if (spec.dtype == DType::kQ8)
+    return static_cast<size_t>(columns * ScalesOf(p.k)) * (kGroup + kScaleBytes);
+  return static_cast<size_t>(columns * p.panels_k) * BytesOf(spec.dtype);
 }
 
 float ToFloat(const char* p, DType dtype) {
@@ -58,37 +53,20 @@ float ToFloat(const char* p, DType dtype) {
   return x;
 }
 
-// Reads exactly `bytes` bytes at `offset` of a file.
-void ReadFully(const std::string& path, int64_t offset, char* out, int64_t bytes) {
-  const auto fail = [&](const std::string& why) {
-    throw EngineError(ErrorCode::kModelFormat, path + ": cannot read " + std::to_string(bytes) +
-                                                   " bytes at " + std::to_string(offset) + ": " +
-                                                   why);
-  };
-#if defined(__unix__) || defined(__APPLE__)
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) fail(std::strerror(errno));
-  int64_t done = 0;
-  while (done < bytes) {
-    const ssize_t n = pread(fd, out + done, static_cast<size_t>(bytes - done), offset + done);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) {
-      const std::string why = n < 0 ? std::strerror(errno)
-                                    : "the file ends there; it was cut short since it was opened";
-      close(fd);
-      fail(why);
-    }
-    done += n;
-  }
-  close(fd);
-#else
-  FILE* f = std::fopen(path.c_str(), "rb");
-  if (!f) fail("it cannot be opened");
-  const bool ok = _fseeki64(f, offset, SEEK_SET) == 0 &&
-                  std::fread(out, 1, static_cast<size_t>(bytes), f) == static_cast<size_t>(bytes);
-  std::fclose(f);
-  if (!ok) fail("the file ends there; it was cut short since it was opened");
-#endif
+bool IsFinite(const char* f16) {
+  uint16_t bits;
+  std::memcpy(&bits, f16, sizeof bits);
+  return (bits & 0x7c00) != 0x7c00;
+}
+
+[[noreturn]] void FailScale(const ParamPart& part, int64_t row) {
+  const bool stored = part.dtype == DType::kQ8;
+  throw EngineError(
+      ErrorCode::kModelFormat,
+      "tensor \"" + part.name + "\": row " + std::to_string(row) +
+          (stored ? ": expected finite scales, got another"
+                  : ": expected finite weights of at most 8,319,008 in magnitude, as q8 "
+                    "can hold, got another"));
 }
 
 void CheckSpec(const ParamSpec& spec) {
@@ -98,24 +76,99 @@ void CheckSpec(const ParamSpec& spec) {
   if (spec.parts.empty()) fail("no parts");
   const int64_t k = spec.parts[0].k;
   for (const ParamPart& p : spec.parts) {
-    if (p.n < 0 || p.k < 1 || p.k != k || p.offset < 0) fail("sizes out of range");
+    if (p.n < 0 || p.k < 1 || p.k != k || p.place.offset < 0 || p.scales.offset < 0)
+      fail("sizes out of range");
     if (p.n > kMaxSize / p.k) fail("too large");
     if (spec.gated && p.n != spec.parts[0].n) fail("gate and up projection differ in size");
     const size_t want = static_cast<size_t>(p.n * p.k) * BytesOf(p.dtype);
     if (!p.data.empty() && p.data.size() != want) fail("data of the wrong length");
     if ((p.dtype == DType::kI32) != (spec.dtype == DType::kI32)) fail("integers and floats mixed");
+    if (p.dtype == DType::kI8) fail("bytes without scales");
+    if (p.dtype == DType::kQ8 && (p.place.file.empty() || p.scales.file.empty() || p.transposed))
+      fail("q8 comes from files, not transposed");
+    if (p.dtype == DType::kQ8 && spec.layout != ParamLayout::kPanels) fail("a vector of q8");
   }
   if (spec.gated && spec.parts.size() != 2) fail("a gated parameter has two parts");
-  if (spec.layout == ParamLayout::kPanels && spec.dtype == DType::kI32) fail("panels of integers");
+  if (spec.layout == ParamLayout::kPanels &&
+      (spec.dtype == DType::kI32 || spec.dtype == DType::kI8))
+    fail("panels of integers");
   if (spec.layout == ParamLayout::kVector && spec.dtype != DType::kF32 && spec.dtype != DType::kI32)
     fail("vectors are f32 or i32");
   if (spec.layout == ParamLayout::kVector && spec.gated && k != 1)
     fail("a gated vector has one number a column");
 }
 
+// Rows of q8 as f32. `first` is their first row in the tensor.
+std::vector<float> Dequantized(const char* bytes, const char* scales, const ParamPart& part,
+                               int64_t first, int64_t rows) {
+  std::vector<float> out(static_cast<size_t>(rows * part.k));
+  for (int64_t i = 0, at = 0; i < rows * ScalesOf(part.k); ++i) {
+    const int64_t row = i / ScalesOf(part.k);
+    if (!IsFinite(scales + i * kScaleBytes)) FailScale(part, first + row);
+    const float scale = ToFloat(scales + i * kScaleBytes, DType::kF16);
+    for (const int64_t end = std::min(at + kGroup, (row + 1) * part.k); at < end; ++at)
+      out[static_cast<size_t>(at)] = static_cast<float>(static_cast<int8_t>(bytes[at])) * scale;
+  }
+  return out;
+}
+
 }  // namespace
 
-size_t BytesOf(DType dtype) { return dtype == DType::kF16 || dtype == DType::kBF16 ? 2 : 4; }
+size_t BytesOf(DType dtype) {
+  if (dtype == DType::kI8 || dtype == DType::kQ8) return 1;
+  return dtype == DType::kF16 || dtype == DType::kBF16 ? 2 : 4;
+}
+
+WeightType ToWeightType(DType dtype) {
+  if (dtype == DType::kF16) return WeightType::kF16;
+  if (dtype == DType::kBF16) return WeightType::kBF16;
+  if (dtype == DType::kQ8) return WeightType::kQ8;
+  return WeightType::kF32;
+}
+
+int64_t ScalesOf(int64_t k) { return (k + kGroup - 1) / kGroup; }
+
+Q8Group Q8GroupOf(const Param& param, int64_t column, int64_t group, int gate) {
+  const int64_t panel = gate ? column / kPanel * 2 + gate - 1 : column / kPanel;
+  char* at = param.data + (panel * ScalesOf(param.k) + group) * (kGroup + kScaleBytes) * kPanel;
+  const int64_t lane = column % kPanel;
+  return {at + lane * 4, at + kGroup * kPanel + lane * kScaleBytes};
+}
+
+namespace {
+
+template <class Args>
+void Pack(const Kernel<Args>& kernel, const Args& args) {
+  std::vector<char> room(ScratchOf(kernel, args) + kAlign);
+  char* aligned =
+      room.data() + (kAlign - reinterpret_cast<uintptr_t>(room.data()) % kAlign) % kAlign;
+  kernel.run(args, 0, kernel.tiles(args), aligned);
+}
+
+// `begin` is the first row in the tensor. Scales are those of rows stored as q8.
+void PackPanels(const Param& param, const ParamPart& part, int64_t begin, const PackQ8Args& args,
+                const CpuKernels& kernels) {
+  PackArgs pack = args.pack;
+  if (param.dtype == DType::kQ8) {
+    Pack(kernels.pack_q8, args);
+    for (int64_t i = 0; i < pack.n * ScalesOf(part.k); ++i) {
+      const int64_t row = i / ScalesOf(part.k), group = i % ScalesOf(part.k);
+      if (!IsFinite(Q8GroupOf(param, pack.first_column + row, group, pack.gated).scale))
+        FailScale(part, begin + row);
+    }
+    return;
+  }
+  std::vector<float> wide;
+  if (part.dtype == DType::kQ8) {
+    wide = Dequantized(static_cast<const char*>(pack.source), static_cast<const char*>(args.scales),
+                       part, begin, pack.n);
+    pack.source = wide.data();
+    pack.source_type = WeightType::kF32;
+  }
+  Pack(kernels.pack, pack);
+}
+
+}  // namespace
 
 ParamBatch::ParamBatch(std::vector<ParamSpec> specs) : specs_(std::move(specs)) {
   size_t total = 0;
@@ -126,9 +179,8 @@ ParamBatch::ParamBatch(std::vector<ParamSpec> specs) : specs_(std::move(specs)) 
     Param p{spec.layout, spec.dtype, spec.gated, 0, spec.parts[0].k};
     for (const ParamPart& part : spec.parts) p.n += part.n;
     if (spec.gated) p.n = spec.parts[0].n;
-    const int64_t columns = RoundUp(p.n, kPanel) * (spec.gated ? 2 : 1);
     p.panels_k = spec.layout == ParamLayout::kPanels ? PanelK(spec, p.k) : p.k;
-    p.bytes = static_cast<size_t>(columns * p.panels_k) * BytesOf(spec.dtype);
+    p.bytes = PackedBytes(spec, p);
     offsets.push_back(total);
     total += (p.bytes + kAlign - 1) / kAlign * kAlign;
     params_.push_back(p);
@@ -184,12 +236,19 @@ void ParamBatch::LoadRows(const Param& param, const ParamSpec& spec, const Param
   const int64_t size = static_cast<int64_t>(BytesOf(part.dtype));
   const int64_t bytes = (end - begin) * part.k * size;
   const int64_t at = part.transposed ? 0 : begin * part.k * size;
+  const int64_t row_scales = part.dtype == DType::kQ8 ? ScalesOf(part.k) * kScaleBytes : 0;
   const char* source = reinterpret_cast<const char*>(part.data.data()) + at;
+  const char* scales = nullptr;
   if (part.data.empty()) {
-    if (part.file.empty()) return;  // zeros, as the memory is
-    staging.resize(static_cast<size_t>(bytes));
-    ReadFully(part.file, part.offset + at, staging.data(), bytes);
+    if (part.place.file.empty()) return;  // zeros, as the memory is
+    staging.resize(static_cast<size_t>(bytes + (end - begin) * row_scales));
+    ReadFully(part.place, at, staging.data(), bytes);
     source = staging.data();
+    if (row_scales) {
+      ReadFully(part.scales, begin * row_scales, staging.data() + bytes,
+                (end - begin) * row_scales);
+      scales = source + bytes;
+    }
   }
   if (param.layout == ParamLayout::kPanels) {
     const PackArgs args{source,
@@ -201,11 +260,7 @@ void ParamBatch::LoadRows(const Param& param, const ParamSpec& spec, const Param
                         ToWeightType(spec.dtype),
                         part.transposed ? 1 : 0,
                         gate};
-    const size_t scratch = kernels.pack.scratch ? kernels.pack.scratch(args) : 0;
-    std::vector<char> room(scratch + kAlign);
-    char* aligned =
-        room.data() + (kAlign - reinterpret_cast<uintptr_t>(room.data()) % kAlign) % kAlign;
-    kernels.pack.run(args, 0, kernels.pack.tiles(args), aligned);
+    PackPanels(param, part, begin, {args, scales}, kernels);
     return;
   }
   if (spec.dtype == DType::kI32) {

@@ -6,18 +6,23 @@
 #include <vector>
 
 #include "kernels/cpu/kernel.h"
+#include "native/file.h"
 #include "native/memory.h"
 
 namespace triga {
 
-enum class DType : int32_t { kF32 = 0, kF16 = 1, kBF16 = 2, kI32 = 3 };
-size_t BytesOf(DType dtype);
+// kQ8 is a format of weights: bytes with a f16 scale for each kGroup of a row.
+enum class DType : int32_t { kF32 = 0, kF16 = 1, kBF16 = 2, kI32 = 3, kI8 = 4, kQ8 = 5 };
+size_t BytesOf(DType dtype);  // of an element; of q8 without its share of a scale
+WeightType ToWeightType(DType dtype);
+int64_t ScalesOf(int64_t k);  // scales of a q8 row
 
 // One tensor that goes into a parameter: rows of a matrix [n, k], or a vector (k = 1).
 struct ParamPart {
-  std::string file;  // empty: `data`, or zeros where that is empty too
+  std::string name;  // what messages call it
+  FilePlace place;   // in no file: `data`, or zeros where that is empty too
+  FilePlace scales;  // of q8: f16 [n, ScalesOf(k)]; the bytes are at `place`
   std::vector<uint8_t> data;
-  int64_t offset = 0;  // of the first byte in the file
   DType dtype = DType::kF32;
   int64_t n = 0, k = 0;
   bool transposed = false;  // stored as [k, n]
@@ -43,6 +48,14 @@ struct Param {
   char* data = nullptr;
   size_t bytes = 0;
 };
+
+// A column's numbers of one group in q8 panels: four of k at weights + 64 · i, each as w + 128, and the f16 scale.
+struct Q8Group {
+  char* weights;
+  char* scale;
+};
+// `gate` 1 or 2: the column of the gate's or the up projection's panels.
+Q8Group Q8GroupOf(const Param& param, int64_t column, int64_t group, int gate);
 
 // Parameters loaded together share one mapping.
 class ParamBatch {

@@ -218,6 +218,20 @@ void StepLoader::ExpectSameShape(int32_t a, int32_t b) const {
   Expect(Value(a).dims == Value(b).dims, "the same shape");
 }
 
+void StepLoader::ExpectNumberARow(int32_t numbers, int32_t rows) const {
+  const auto& x = Value(numbers).dims;
+  const auto& y = Value(rows).dims;
+  Expect(x.size() + 1 == y.size() && std::equal(x.begin(), x.end(), y.begin()),
+         "a number for each row");
+}
+
+void StepLoader::ExpectBytesOf(int32_t q, int32_t scale, int32_t x) const {
+  ExpectSameRows(x, q);
+  const size_t last = Rank(x) - 1;
+  Expect(Fixed(q, last) == ScalesOf(Fixed(x, last)) * kGroup, "bytes in whole groups");
+  ExpectNumberARow(scale, x);
+}
+
 void StepLoader::CheckNumbers(const std::string& key, std::initializer_list<int32_t> values,
                               std::function<void(const RunContext&)> check) const {
   const bool fed = std::all_of(values.begin(), values.end(), [&](int32_t v) {

@@ -73,6 +73,7 @@ class RunContext {
   int64_t Rows(int32_t value) const;
   char* Address(int32_t value) const;  // null for an absent value
   float* F32(int32_t value) const { return reinterpret_cast<float*>(Address(value)); }
+  int8_t* I8(int32_t value) const { return reinterpret_cast<int8_t*>(Address(value)); }
   const int32_t* I32(int32_t value) const {
     return reinterpret_cast<const int32_t*>(Address(value));
   }
@@ -103,11 +104,6 @@ struct Step {
   // Bytes a thread needs at the sizes of the context, whose addresses are not to be followed. Null: none.
   std::function<size_t(const RunContext&)> scratch;
 };
-
-template <class Args>
-size_t ScratchOf(const Kernel<Args>& kernel, const Args& args) {
-  return kernel.scratch ? kernel.scratch(args) : 0;
-}
 
 class Plan {
  public:
@@ -155,6 +151,9 @@ class StepLoader {
   // All axes of `a` but the last equal those of `b`.
   void ExpectSameRows(int32_t a, int32_t b) const;
   void ExpectSameShape(int32_t a, int32_t b) const;
+  // `q` and `scale` are x's rows as bytes, in whole groups, and a number for each row.
+  void ExpectBytesOf(int32_t q, int32_t scale, int32_t x) const;
+  void ExpectNumberARow(int32_t numbers, int32_t rows) const;
   // A check of the numbers in `values`, which become addresses. Where they are fed: before each run, once a plan, whatever number
   // of steps asks for it. Where another step computes them: before this step.
   void CheckNumbers(const std::string& key, std::initializer_list<int32_t> values,
@@ -175,10 +174,14 @@ Step LoadStep(const StepLoader& loader, const std::string& kernel);
 
 // Factories, by file.
 Step LoadLinear(const StepLoader&);
+Step LoadQuantizedLinear(const StepLoader&);
 Step LoadMatmul(const StepLoader&);
 Step LoadEmbedding(const StepLoader&);
 Step LoadRmsNorm(const StepLoader&);
 Step LoadLayerNorm(const StepLoader&);
+Step LoadRmsNormQuantized(const StepLoader&);
+Step LoadLayerNormQuantized(const StepLoader&);
+Step LoadQuantizeRows(const StepLoader&);
 Step LoadUnary(const StepLoader&);
 Step LoadBinary(const StepLoader&);
 Step LoadCopy(const StepLoader&);
@@ -195,5 +198,6 @@ Step LoadSample(const StepLoader&);
 Step LoadPeakRead(const StepLoader&);
 Step LoadPeakFma(const StepLoader&);
 Step LoadPeakDot(const StepLoader&);
+Step LoadPeakInt8(const StepLoader&);
 
 }  // namespace triga

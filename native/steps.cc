@@ -8,10 +8,14 @@ namespace triga {
 Step LoadStep(const StepLoader& loader, const std::string& kernel) {
   static constexpr std::pair<const char*, Step (*)(const StepLoader&)> kFactories[] = {
       {"linear", LoadLinear},
+      {"quantized_linear", LoadQuantizedLinear},
+      {"quantize_rows", LoadQuantizeRows},
       {"matmul", LoadMatmul},
       {"embedding", LoadEmbedding},
       {"rms_norm", LoadRmsNorm},
       {"layer_norm", LoadLayerNorm},
+      {"rms_norm_quantized", LoadRmsNormQuantized},
+      {"layer_norm_quantized", LoadLayerNormQuantized},
       {"unary", LoadUnary},
       {"binary", LoadBinary},
       {"copy", LoadCopy},
@@ -28,6 +32,7 @@ Step LoadStep(const StepLoader& loader, const std::string& kernel) {
       {"peak_read", LoadPeakRead},
       {"peak_fma", LoadPeakFma},
       {"peak_dot", LoadPeakDot},
+      {"peak_int8", LoadPeakInt8},
   };
   for (const auto& [name, factory] : kFactories) {
     if (kernel == name) return factory(loader);

@@ -15,16 +15,38 @@ const float* VectorOf(const StepLoader& l, int32_t v, int64_t n) {
   return reinterpret_cast<const float*>(p.data);
 }
 
-// Inputs x, weight, bias?; attribute eps.
-Step LoadNorm(const StepLoader& l, const Kernel<NormArgs>& kernel) {
-  const int32_t x = l.In(0, DType::kF32), y = l.Out(0, DType::kF32);
-  l.ExpectSameShape(x, y);
+// Inputs x, weight, bias?; attribute eps. What is left out is where the result goes.
+std::function<NormArgs(const RunContext&)> NormOf(const StepLoader& l) {
+  const int32_t x = l.In(0, DType::kF32);
   const int64_t cols = l.Fixed(x, l.Rank(x) - 1);
   const float* weight = VectorOf(l, l.In(1, DType::kF32), cols);
   const float* bias = VectorOf(l, l.Optional(2, DType::kF32), cols);
   const float eps = static_cast<float>(l.Attr(0));
+  return [=](const RunContext& c) {
+    return NormArgs{c.F32(x), weight, bias, nullptr, c.Rows(x), cols, cols, cols, eps};
+  };
+}
+
+Step LoadNorm(const StepLoader& l, const Kernel<NormArgs>& kernel) {
+  const auto norm = NormOf(l);
+  const int32_t y = l.Out(0, DType::kF32);
+  l.ExpectSameShape(l.In(0, DType::kF32), y);
   const auto args = [=](const RunContext& c) {
-    return NormArgs{c.F32(x), weight, bias, c.F32(y), c.Rows(x), cols, cols, cols, eps};
+    NormArgs a = norm(c);
+    a.y = c.F32(y);
+    return a;
+  };
+  return {"", [=](const RunContext& c) { c.Run(kernel, args(c)); },
+          [=](const RunContext& c) { return ScratchOf(kernel, args(c)); }};
+}
+
+// Outputs q and scale.
+Step LoadNorm(const StepLoader& l, const Kernel<QuantizedNormArgs>& kernel) {
+  const auto norm = NormOf(l);
+  const int32_t q = l.Out(0, DType::kI8), scale = l.Out(1, DType::kF32);
+  l.ExpectBytesOf(q, scale, l.In(0, DType::kF32));
+  const auto args = [=](const RunContext& c) {
+    return QuantizedNormArgs{norm(c), c.I8(q), c.F32(scale)};
   };
   return {"", [=](const RunContext& c) { c.Run(kernel, args(c)); },
           [=](const RunContext& c) { return ScratchOf(kernel, args(c)); }};
@@ -46,6 +68,10 @@ Around AroundAxis(const RunContext& c, int32_t v, size_t axis, size_t rank) {
 
 Step LoadRmsNorm(const StepLoader& l) { return LoadNorm(l, l.kernels.rms_norm); }
 Step LoadLayerNorm(const StepLoader& l) { return LoadNorm(l, l.kernels.layer_norm); }
+Step LoadRmsNormQuantized(const StepLoader& l) { return LoadNorm(l, l.kernels.rms_norm_quantized); }
+Step LoadLayerNormQuantized(const StepLoader& l) {
+  return LoadNorm(l, l.kernels.layer_norm_quantized);
+}
 
 // Attribute: the function.
 Step LoadUnary(const StepLoader& l) {

@@ -33,12 +33,10 @@ struct LinearStep {
   }
 };
 
-}  // namespace
-
-// Inputs x, weight, bias?, residual?; outputs y and, for the bf16 dot product, room for x rounded to bf16 [rows, even k].
-Step LoadLinear(const StepLoader& l) {
+// Inputs x, weight, bias?, residual?; output y.
+LinearStep LoadLinearStep(const StepLoader& l, DType x_type) {
   LinearStep s{};
-  s.x = l.In(0, DType::kF32);
+  s.x = l.In(0, x_type);
   const int32_t w = l.AnyIn(1);
   const int32_t bias = l.Optional(2, DType::kF32);
   s.residual = l.Optional(3, DType::kF32);
@@ -46,7 +44,7 @@ Step LoadLinear(const StepLoader& l) {
   s.activation = static_cast<Activation>(l.Int(0, 0, static_cast<int64_t>(Activation::kSigmoid)));
   s.weight = &l.ParamOf(w, ParamLayout::kPanels);
   const size_t last = l.Rank(s.x) - 1;
-  l.Expect(l.Rank(s.x) >= 1 && l.Fixed(s.x, last) == s.weight->k, "x as wide as the weight");
+  l.Expect(l.Rank(s.x) >= 1, "rows of x");
   l.ExpectSameRows(s.x, s.y);
   l.Expect(l.Fixed(s.y, last) == s.weight->n, "y as wide as the weight is high");
   if (s.residual >= 0) l.ExpectSameShape(s.residual, s.y);
@@ -56,6 +54,17 @@ Step LoadLinear(const StepLoader& l) {
              "a bias for each column");
     s.bias = reinterpret_cast<const float*>(b.data);
   }
+  return s;
+}
+
+}  // namespace
+
+// Also an output for the bf16 dot product: room for x rounded to bf16 [rows, even k].
+Step LoadLinear(const StepLoader& l) {
+  const LinearStep s = LoadLinearStep(l, DType::kF32);
+  const size_t last = l.Rank(s.x) - 1;
+  l.Expect(l.Fixed(s.x, last) == s.weight->k && s.weight->dtype != DType::kQ8,
+           "x as wide as a weight of floats");
   const CpuKernels& k = l.kernels;
   const int64_t width = s.weight->k;
   if (s.weight->dtype != DType::kBF16 || !k.linear_bf16_dot.run) {
@@ -84,6 +93,31 @@ Step LoadLinear(const StepLoader& l) {
           [s, kernel, even](const RunContext& c) {
             return ScratchOf(kernel, s.Args(c, nullptr, even));
           }};
+}
+
+// Also an input x_scale, and an output with room for x as the kernel wants it.
+Step LoadQuantizedLinear(const StepLoader& l) {
+  const LinearStep s = LoadLinearStep(l, DType::kI8);
+  const int32_t scale = l.In(4, DType::kF32), room = l.Out(1, DType::kI8);
+  const size_t last = l.Rank(s.x) - 1;
+  const int64_t groups = ScalesOf(s.weight->k), wide = groups * kGroup;
+  l.Expect(s.weight->dtype == DType::kQ8 && l.Fixed(s.x, last) == wide,
+           "x as wide as a weight of q8, in whole groups");
+  l.ExpectNumberARow(scale, s.x);
+  l.ExpectSameRows(s.x, room);
+  l.Expect(l.Fixed(room, last) == groups * (2 * kGroup + 8), "room for x");
+  const Kernel<Int8RowsArgs> expand = l.kernels.int8_rows;
+  const Kernel<LinearInt8Args> kernel = l.kernels.linear_q8;
+  const auto args = [=](const RunContext& c) {
+    return LinearInt8Args{s.Args(c, c.I8(room), 0), c.F32(scale), kGroup};
+  };
+  return {"",
+          [=](const RunContext& c) {
+            c.Run(expand, Int8RowsArgs{c.I8(s.x), reinterpret_cast<char*>(c.I8(room)), c.Rows(s.x),
+                                       wide, kGroup, wide});
+            c.Run(kernel, args(c));
+          },
+          [=](const RunContext& c) { return ScratchOf(kernel, args(c)); }};
 }
 
 // Inputs a [..., m, k], b [..., k, n]; outputs y and room for the panels of b, which are packed for each product.
@@ -167,9 +201,7 @@ Step LoadEmbedding(const StepLoader& l) {
         }
       });
   const Kernel<EmbeddingArgs> kernel = l.kernels.embedding;
-  const WeightType type = p->dtype == DType::kF32   ? WeightType::kF32
-                          : p->dtype == DType::kF16 ? WeightType::kF16
-                                                    : WeightType::kBF16;
+  const WeightType type = ToWeightType(p->dtype);
   return {"",
           [=](const RunContext& c) {
             c.Run(kernel, EmbeddingArgs{p->data, c.I32(ids), c.F32(y), c.Count(ids), p->k, type});

@@ -31,5 +31,6 @@ Step LoadPeakRead(const StepLoader& l) {
 
 Step LoadPeakFma(const StepLoader& l) { return LoadCompute(l, l.kernels.peak_fma); }
 Step LoadPeakDot(const StepLoader& l) { return LoadCompute(l, l.kernels.peak_dot); }
+Step LoadPeakInt8(const StepLoader& l) { return LoadCompute(l, l.kernels.peak_int8); }
 
 }  // namespace triga

@@ -37,9 +37,11 @@ constexpr bool runs_avx512(const X64Words& w) {
              bw = has_bit(w.leaf7_ebx, 30), vl = has_bit(w.leaf7_ebx, 31);
   return runs_avx2(w) && zmm_saved && f && dq && bw && vl;
 }
+constexpr bool runs_avx512_vnni(const X64Words& w) {
+  return runs_avx512(w) && has_bit(w.leaf7_ecx, 11);
+}
 constexpr bool runs_avx512_bf16(const X64Words& w) {
-  const bool vnni = has_bit(w.leaf7_ecx, 11), bf16 = has_bit(w.leaf7_1_eax, 5);
-  return runs_avx512(w) && vnni && bf16;
+  return runs_avx512_vnni(w) && has_bit(w.leaf7_1_eax, 5);
 }
 // Whether it makes sense to ask for the tiles.
 constexpr bool has_tiles(const X64Words& w) {

@@ -18,7 +18,8 @@ namespace triga {
 
 extern const CpuKernels kernels_scalar;
 #if defined(__x86_64__)
-extern const CpuKernels kernels_avx2, kernels_avx512, kernels_avx512_bf16, kernels_avx512_amx;
+extern const CpuKernels kernels_avx2, kernels_avx512, kernels_avx512_vnni, kernels_avx512_bf16,
+    kernels_avx512_amx;
 #elif defined(__aarch64__)
 extern const CpuKernels kernels_neon, kernels_neon_dotprod, kernels_neon_i8mm;
 #endif
@@ -92,6 +93,7 @@ constexpr Level kLevels[] = {
 #if defined(__x86_64__)
     {&kernels_avx512_amx, runs_avx512_amx},
     {&kernels_avx512_bf16, runs_avx512_bf16},
+    {&kernels_avx512_vnni, runs_avx512_vnni},
     {&kernels_avx512, runs_avx512},
     {&kernels_avx2, runs_avx2},
 #elif defined(__aarch64__)

@@ -7,6 +7,8 @@
 // Layouts.
 //   Panels (weights [n, k] of linears and embeddings): ceil(n / 16) panels of 16 output columns; a panel is contiguous.
 //     f32, f16: [k][16];  bf16: [ceil(k / 2)][16][2] (pairs of k side by side). Columns and the k that do not exist are 0.
+//     q8: for each group of 32 k, 512 bytes of weights [8][16][4] as u8 = w + 128, then the group's 16 scales as f16. Columns
+//     that do not exist have scales of 0; the k that do not exist are w = 0.
 //   Gated panels: panel 2p holds columns 16p.. of the gate, panel 2p + 1 the same columns of the up projection.
 //   KV blocks of 16 positions: keys [block][kv_head][head_dim][16], values [block][kv_head][16][head_dim], f32.
 //     A slot is block * 16 + position within the block.
@@ -20,9 +22,11 @@ constexpr int64_t kPanel = 16;  // output columns of a weight panel
 constexpr int64_t kBlock = 16;  // positions of a KV block
 constexpr int64_t kSpan =
     64;  // keys of an attention span, at absolute positions; a multiple of kBlock
+constexpr int64_t kGroup = 32;    // of k, in q8 weights
+constexpr int64_t kInt8Step = 8;  // groups of int8 products are padded to a multiple of so many k
 constexpr int kMaxRank = 6;
 
-enum class WeightType : int32_t { kF32 = 0, kF16 = 1, kBF16 = 2 };
+enum class WeightType : int32_t { kF32 = 0, kF16 = 1, kBF16 = 2, kQ8 = 3 };
 
 // The order is shared with lib/ops/activation.ts.
 enum class Activation : int32_t {
@@ -97,6 +101,15 @@ struct PackArgs {
   int32_t transposed, gated;
 };
 
+// Weights as q8, from f32, f16 or bf16 by ggml's Q8_0 (quantize_row_q8_0_ref): in each group d = max |w| / 127, w' = w · (1 / d)
+// in f32, rounded to the nearest whole number, halves away from 0; d is stored as f16. A group without finite d is left with a
+// scale that is not finite. Where source_type is q8, source holds the rows' bytes [n, k] as int8, and `scales` [n, ceil(k / 32)]
+// f16: taken as they are. The rest is as for PackArgs. Tiles: panels of the source's columns.
+struct PackQ8Args {
+  PackArgs pack;
+  const void* scales;
+};
+
 // y[i, :] = W[ids[i], :] from panels. ids lie within the panels. Tiles: rows.
 struct EmbeddingArgs {
   const void* panels;
@@ -115,6 +128,42 @@ struct NormArgs {
   float* y;
   int64_t rows, cols, x_stride, y_stride;
   float eps;
+};
+
+// Rows to bytes: s = max |x| / 127, q = x / s rounded to nearest even, within ±127, in f32; s 0: q 0. A row with a number that is
+// not finite: s NaN, q 0. q is padded with 0 to whole groups of kGroup. Tiles: rows.
+struct QuantizeRowsArgs {
+  const float* x;
+  int8_t* q;     // [rows, round_up(k, kGroup)]
+  float* scale;  // [rows]
+  int64_t rows, k, x_stride;
+};
+
+// A norm whose result goes to bytes; `norm.y` is not used. Tiles: rows.
+struct QuantizedNormArgs {
+  NormArgs norm;
+  int8_t* q;
+  float* scale;
+};
+
+// Activations for the int8 linears of the same level, which alone knows their layout: y has room for 2 · g + 8 bytes for each
+// group of each row, g being the group's length rounded up to kInt8Step. Tiles: rows, or as many of them as the level multiplies
+// at once.
+struct Int8RowsArgs {
+  const int8_t* x;  // rows x_stride apart
+  char* y;
+  int64_t rows, k, group, x_stride;
+};
+
+// y[r, :] = act(x_scale[r] · (Σ_g scale_g · Σ_{k in g} w · x) + bias) (+ residual), or with gated panels as for LinearArgs. The sum
+// within a group is exact; each output is one f32 chain sum = fma(Σ_{k in g} w · x, scale_g, sum) over ascending groups from 0,
+// whatever the tile.
+// linear_q8: q8 panels, groups of kGroup. linear_int8: groups of any length, padded to a multiple of kInt8Step, in panels [group]
+// of weights [length / 4][16][4] as u8 = w + 128 and 16 scales as f32; a group's sum must not leave 32 bits.
+struct LinearInt8Args {
+  LinearArgs linear;     // x: as int8_rows leaves it; x_stride is not used
+  const float* x_scale;  // [rows]
+  int64_t group;
 };
 
 // cos, sin [rows, half] of positions[r] · inv_freq[set[r], i], the product in f32, times `scale`. set may be null: 0. Tiles: rows.
@@ -256,13 +305,23 @@ struct Kernel {
   void (*run)(const Args&, int64_t begin, int64_t end, void* scratch);
 };
 
+template <class Args>
+size_t ScratchOf(const Kernel<Args>& kernel, const Args& args) {
+  return kernel.scratch ? kernel.scratch(args) : 0;
+}
+
 struct CpuKernels {
   const char* isa;
   Kernel<LinearArgs> linear_f32, linear_f16, linear_bf16;  // f32 activations
   Kernel<LinearArgs> linear_bf16_dot;  // bf16 activations; run is null without an instruction
   Kernel<PackArgs> pack;
+  Kernel<PackQ8Args> pack_q8;
   Kernel<EmbeddingArgs> embedding;
   Kernel<NormArgs> rms_norm, layer_norm;
+  Kernel<QuantizeRowsArgs> quantize_rows;
+  Kernel<QuantizedNormArgs> rms_norm_quantized, layer_norm_quantized;
+  Kernel<Int8RowsArgs> int8_rows;
+  Kernel<LinearInt8Args> linear_q8, linear_int8;
   Kernel<RopeTableArgs> rope_table;
   Kernel<RopeKvWriteArgs> rope_kv_write;
   Kernel<AttentionArgs> attention;
@@ -274,8 +333,9 @@ struct CpuKernels {
   Kernel<ToBF16Args> to_bf16;
   RowStats (*row_stats)(const float* x, int64_t n);
   Kernel<PeakReadArgs> peak_read;
-  Kernel<PeakComputeArgs> peak_fma;  // f32
-  Kernel<PeakComputeArgs> peak_dot;  // as linear_bf16_dot multiplies; run is null where that is
+  Kernel<PeakComputeArgs> peak_fma;   // f32
+  Kernel<PeakComputeArgs> peak_dot;   // as linear_bf16_dot multiplies; run is null where that is
+  Kernel<PeakComputeArgs> peak_int8;  // as linear_q8 multiplies
 };
 
 // Names of the levels that this binary has and this CPU (and operating system) can run, best first.

@@ -24,9 +24,17 @@ TRIGA_INLINE int64_t pack_k_words(const PackArgs& a) {
   return a.panel_type == WeightType::kF32 ? a.k : ceil_div(a.k, 2);
 }
 TRIGA_INLINE int64_t panel_bytes(WeightType type, int64_t k) {
-  return type == WeightType::kF32   ? k * 64
-         : type == WeightType::kF16 ? k * 32
-                                    : ceil_div(k, 2) * 64;
+  switch (type) {
+    case WeightType::kF32:
+      return k * 64;
+    case WeightType::kF16:
+      return k * 32;
+    case WeightType::kBF16:
+      return ceil_div(k, 2) * 64;
+    case WeightType::kQ8:
+      return ceil_div(k, kGroup) * (kGroup + 2) * kPanel;
+  }
+  return 0;
 }
 
 inline PackPlace pack_place(const PackArgs& a, int64_t tile) {

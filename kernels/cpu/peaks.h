@@ -9,6 +9,7 @@
 #include "kernels/cpu/kernel.h"
 #include "kernels/cpu/math.h"
 #include "kernels/cpu/simd/dot_bf16.h"
+#include "kernels/cpu/simd/int8.h"
 #include "kernels/cpu/simd/vec.h"
 
 namespace triga {
@@ -92,6 +93,34 @@ inline void peak_dot_run(const PeakComputeArgs&, int64_t begin, int64_t end, voi
     const uint16_t* pairs = reinterpret_cast<const uint16_t*>(p);
     return dot_bf16(acc, pairs, pairs);
   });
+}
+constexpr int kPeakInt8Chains = kInt8TileDots * int8_tile_panels(kInt8TileDots);
+
+// The same for bytes: products of a panel's bytes and x, both 1, in the chains of int8's register tile.
+inline void peak_int8_run(const PeakComputeArgs&, int64_t begin, int64_t end, void* scratch) {
+  constexpr int64_t kOps = 2 * Int8Dot::kRows * kPanel * 4 * Int8Dot::kQuads;
+  static_assert(kPeakTileOps % (kOps * kPeakInt8Chains) == 0, "tiles are whole rounds");
+  constexpr int kFactors = Int8Dot::kQuads * 64 + 64;
+  alignas(64) char ones[kFactors];
+  for (int i = 0; i < kFactors; ++i) ones[i] = 1;
+  alignas(64) char starts[4 * Int8Dot::kRows + kPeakInt8Chains] = {};
+  const char* p = ones;
+  const char* q = starts;
+  __asm__ volatile("" : "+r"(p), "+r"(q) : : "memory");
+  Int8Dot::Sums sums[kPeakInt8Chains];
+#pragma GCC unroll 32
+  for (int c = 0; c < kPeakInt8Chains; ++c) sums[c] = Int8Dot::start(q + c);
+  for (int64_t i = (end - begin) * (kPeakTileOps / (kOps * kPeakInt8Chains)); i > 0; --i) {
+    __asm__ volatile("" : : : "memory");  // operands are loaded anew
+    const Int8Dot::W w = Int8Dot::load(p);
+    const Int8Dot::X x = Int8Dot::load_x(p + Int8Dot::kQuads * 64);
+#pragma GCC unroll 32
+    for (int c = 0; c < kPeakInt8Chains; ++c) Int8Dot::dot(sums[c], w, x);
+  }
+  F32x16 all = F32x16::zero();
+#pragma GCC unroll 32
+  for (int c = 0; c < kPeakInt8Chains; ++c) all = all + Int8Dot::row<0>(sums[c]);
+  all.store(static_cast<float*>(scratch));
 }
 constexpr Kernel<PeakComputeArgs> peak_dot_kernel() {
   return {peak_compute_tiles, peak_scratch, kHasDotBF16 ? peak_dot_run : nullptr};

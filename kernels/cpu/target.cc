@@ -6,10 +6,13 @@
 #include "kernels/cpu/kernel.h"
 #include "kernels/cpu/linear.h"
 #include "kernels/cpu/linear_amx.h"
+#include "kernels/cpu/linear_int8.h"
 #include "kernels/cpu/norm.h"
 #include "kernels/cpu/pack.h"
+#include "kernels/cpu/pack_int8.h"
 #include "kernels/cpu/peaks.h"
 #include "kernels/cpu/peaks_amx.h"
+#include "kernels/cpu/quantize_rows.h"
 #include "kernels/cpu/reduce.h"
 #include "kernels/cpu/rope.h"
 
@@ -29,9 +32,16 @@ const CpuKernels TRIGA_TABLE = {
     linear_kernel<WeightsBF16>(),
     linear_dot_kernel(),
     {pack_tiles, nullptr, pack_run},
+    {pack_q8_tiles, nullptr, pack_q8_run},
     {embedding_tiles, nullptr, embedding_run},
     {norm_tiles, nullptr, rms_norm_run},
     {norm_tiles, nullptr, layer_norm_run},
+    {quantize_rows_tiles, nullptr, quantize_rows_run},
+    {quantized_norm_tiles, quantized_norm_scratch, quantized_norm_run<rms_norm_run>},
+    {quantized_norm_tiles, quantized_norm_scratch, quantized_norm_run<layer_norm_run>},
+    {int8_rows_tiles, nullptr, int8_rows_run},
+    linear_int8_kernel<GroupsQ8>(),
+    linear_int8_kernel<GroupsOfAny>(),
     {rope_table_tiles, nullptr, rope_table_run},
     {rope_kv_write_tiles, rope_kv_write_scratch, rope_kv_write_run},
     {attention_tiles, attention_scratch, attention_run},
@@ -45,6 +55,7 @@ const CpuKernels TRIGA_TABLE = {
     {peak_read_tiles, peak_scratch, peak_read_run},
     {peak_compute_tiles, peak_scratch, peak_fma_run},
     peak_dot_kernel(),
+    {peak_compute_tiles, peak_scratch, peak_int8_run},
 };
 
 }  // namespace triga

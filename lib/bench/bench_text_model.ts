@@ -6,10 +6,9 @@ import { type ComputeUnit, Peaks } from '../exec/peaks.js';
 import { threadCount } from '../exec/select.js';
 import { blocksFor } from '../generate/kv_pool.js';
 import { type LoadOptions, loadWith, noDefaultModel } from '../generate/load_text_model.js';
-import { weightTypes } from '../generate/model_runtime.js';
 import { openTextModel } from '../generate/open_text_model.js';
 import type { TextModel } from '../generate/text_model.js';
-import { buildTextGraph } from '../models/text_graph.js';
+import { weightedGraph } from '../generate/weighted_graph.js';
 import { median } from './median.js';
 import { peakMemory } from './peak_memory.js';
 import { decodeBytes, mainType, promptOps, type TextCost, textCost } from './text_cost.js';
@@ -113,8 +112,7 @@ async function costOf(
       `bench: expected prompt + tokens + 1 of at most ${config.contextLength}, the model's context, got ${positions}`,
     );
   }
-  const dtypeOf = weightTypes(params, weights);
-  return textCost(buildTextGraph(family, config, { output: 'logits', dtypeOf, blocks: 1 }));
+  return textCost(weightedGraph(family, config, params, { output: 'logits', blocks: 1, weights }));
 }
 
 /** A round that is not measured: afterwards all plans and memory are there. Returns the most memory until then. */
@@ -179,8 +177,11 @@ function summarize(
   };
 }
 
-const unitOf = (cost: TextCost, isa: string): ComputeUnit =>
-  mainType(cost) === 'bf16' && cpuTraits(isa).bf16Dot ? 'dot' : 'fma';
+function unitOf(cost: TextCost, isa: string): ComputeUnit {
+  const type = mainType(cost);
+  if (type === 'q8') return 'int8';
+  return type === 'bf16' && cpuTraits(isa).bf16Dot ? 'dot' : 'fma';
+}
 
 const bytesToRead = (threads: number): number =>
   Math.min(threads * bytesPerThread, process.availableMemory() / 4);

@@ -2,6 +2,7 @@ import { type DType, dtypeBytes } from '../dtype.js';
 import type { Graph } from '../ir/graph.js';
 import { fixedDim } from '../ir/shape.js';
 import type { Node, Value } from '../ir/value.js';
+import { linearOps } from '../passes/match.js';
 import { elementCount } from '../tensor.js';
 import type { RoundSize } from './text_rounds.js';
 
@@ -28,10 +29,10 @@ export interface TextCost {
   readonly attentions: readonly AttentionCost[];
 }
 
-/** The costs of a graph that ends in logits, before any pass. */
+/** The costs of a graph that ends in logits, before any fusion. */
 export function textCost(graph: Graph): TextCost {
   return {
-    linears: graph.nodes.filter(({ op }) => op === 'linear').map(linearCost),
+    linears: graph.nodes.filter(({ op }) => linearOps.includes(op)).map(linearCost),
     attentions: graph.nodes.filter(({ op }) => op === 'paged_attention').map(attentionCost),
   };
 }

@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { DeviceOption } from '../exec/select.js';
 import type { LoadOptions } from '../generate/load_text_model.js';
-import type { WeightsOption } from '../generate/model_runtime.js';
+import type { WeightsOption } from '../generate/weighted_graph.js';
 
 // Written down here, as the code that knows them is what a fast start must not load; the types keep them in step.
 const devices = { auto: 0, cuda: 0, cpu: 0, onnx: 0, reference: 0 } as const satisfies Record<

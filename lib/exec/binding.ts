@@ -11,15 +11,24 @@ import {
   type TrigaError,
   UnsupportedError,
 } from '../errors.js';
+import type { RunData } from '../tensor.js';
+
+/** Where numbers lie in a file. */
+export interface NativePlace {
+  readonly file: string;
+  readonly offset: number;
+}
 
 /** A tensor, or a part of one, that goes into a packed parameter: from a file, from memory, or zeros. */
-export interface NativeParamPart {
+export interface NativeParamPart extends Partial<NativePlace> {
+  /** What messages call it. */
+  readonly name?: string;
   readonly n: number;
   readonly k: number;
   readonly dtype: string;
   readonly transposed: boolean;
-  readonly file?: string;
-  readonly offset?: number;
+  /** Of a part of type q8. */
+  readonly scales?: NativePlace;
   readonly data?: Uint8Array | Float32Array | Int32Array;
 }
 
@@ -76,8 +85,8 @@ export interface NativeSession {
   run(
     plan: number,
     slots: readonly number[],
-    inputs: readonly (Int32Array | Float32Array)[],
-    outputs: readonly (Int32Array | Float32Array)[],
+    inputs: readonly RunData[],
+    outputs: readonly RunData[],
     burst?: NativeBurst,
     /** Called with the runs of the burst that have ended. */
     onProgress?: (done: number) => void,

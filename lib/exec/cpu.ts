@@ -9,8 +9,8 @@ import { bucketsOf } from '../plan/buckets.js';
 import { encodePlans, type Plan, paramKey } from '../plan/encode.js';
 import type { KernelCall, ParamRequest } from '../plan/kernel_call.js';
 import { ownOutputs } from '../plan/own_outputs.js';
-import { elementCount, type Tensor } from '../tensor.js';
-import type { ParamInfo, ParamSource } from '../weights/param_source.js';
+import { elementCount, type RunData, runArray, type Tensor } from '../tensor.js';
+import { type ParamInfo, type ParamSource, storedBytes, storedType } from '../weights/param_source.js';
 import {
   type Binding,
   loadBinding,
@@ -175,7 +175,7 @@ class CpuSession implements Session {
           index,
           slots,
           inputs,
-          outputs.map((o) => o.data as Float32Array | Int32Array),
+          outputs.map((o) => o.data as RunData),
         ),
       request.signal,
     );
@@ -201,7 +201,7 @@ class CpuSession implements Session {
         Object.fromEntries(plan.outputs.map(({ name }, i) => [name, ofRun(outputs[i] as Tensor)])),
       );
     };
-    const data = outputs.map((o) => o.data as Float32Array | Int32Array);
+    const data = outputs.map((o) => o.data as RunData);
     await this.#job(
       () => this.#native.run(index, slots, inputs, data, toNativeBurst(plan, burst), tell),
       request.signal,
@@ -257,8 +257,7 @@ function toNativeBurst(plan: Plan, burst: Burst): NativeBurst {
 /** Room for an output; for a burst, with an axis of its runs in front. */
 function emptyTensor(value: Value, bindings: Bindings, runs?: number): Tensor {
   const shape = [...(runs === undefined ? [] : [runs]), ...evalShape(value.shape, bindings)];
-  const n = elementCount(shape);
-  return { dtype: value.dtype, shape, data: value.dtype === 'i32' ? new Int32Array(n) : new Float32Array(n) };
+  return { dtype: value.dtype, shape, data: runArray(value.dtype, elementCount(shape)) };
 }
 
 function paramInfo(source: ParamSource, value: Value): ParamInfo {
@@ -269,7 +268,7 @@ function paramInfo(source: ParamSource, value: Value): ParamInfo {
 
 function sourceBytes(request: ParamRequest, source: ParamSource): number {
   return request.parts.reduce<number>(
-    (n, p) => n + (typeof p !== 'number' && p.kind === 'param' ? paramInfo(source, p).bytes : 0),
+    (n, p) => n + (typeof p !== 'number' && p.kind === 'param' ? storedBytes(paramInfo(source, p)) : 0),
     0,
   );
 }
@@ -297,17 +296,13 @@ function toPart(value: Value, k: number, source: ParamSource): NativeParamPart {
     return { ...shape, dtype: value.dtype, transposed: false, data };
   }
   const info = paramInfo(source, value);
-  if (info.dtype !== 'f32' && info.dtype !== 'f16' && info.dtype !== 'bf16') {
+  const { name, file, offset, scales, data } = info;
+  const dtype = storedType(info);
+  if (!['f32', 'f16', 'bf16', 'q8'].includes(dtype))
     throw new UnsupportedError(
-      `${info.file}: tensor "${info.name}": expected f32, f16 or bf16, got ${info.dtype}, which the cpu does not compute with`,
+      `${file}: tensor "${name}": expected f32, f16, bf16 or q8, got ${dtype}, which the cpu does not compute with`,
     );
-  }
-  if (info.data) return { ...shape, dtype: 'f32', transposed: false, data: info.data };
-  return {
-    ...shape,
-    dtype: info.dtype,
-    transposed: info.transposed ?? false,
-    file: info.file,
-    offset: info.offset,
-  };
+  if (data) return { ...shape, name, dtype: 'f32', transposed: false, data };
+  const part = { ...shape, name, dtype, transposed: info.transposed ?? false, file, offset };
+  return scales ? { ...part, scales: { file: scales.file, offset: scales.offset } } : part;
 }

@@ -1,3 +1,4 @@
+import { q8Group } from '../dtype.js';
 import { ShapeError } from '../ir/shape.js';
 import type { Node, Value } from '../ir/value.js';
 import { activations } from '../ops/activation.js';
@@ -43,10 +44,22 @@ interface LinearParts {
   readonly activation: number;
 }
 
+/** Room that any level's int8 products need for a group of x: see Int8RowsArgs in kernels/cpu/kernel.h. */
+const int8GroupBytes = 2 * q8Group + 8;
+
 function linearCall({ node, room, traits }: Lowering, parts: LinearParts): KernelCall {
   const x = input(node, 'x');
   const y = node.outputs.y as Value;
   const [first] = parts.weight.parts as Value[];
+  if (node.inputs.x_scale) {
+    const groups = Number(x.shape.at(-1)) / q8Group;
+    return {
+      kernel: 'quantized_linear',
+      inputs: [x, parts.weight, parts.bias, parts.residual, node.inputs.x_scale],
+      outputs: [y, room('i8', [...x.shape.slice(0, -1), groups * int8GroupBytes])],
+      attrs: [parts.activation],
+    };
+  }
   const inputs: Operand[] = [x, parts.weight, parts.bias, parts.residual];
   if (first?.dtype !== 'bf16' || !traits.bf16Dot)
     return { kernel: 'linear', inputs, outputs: [y], attrs: [parts.activation] };
@@ -78,6 +91,17 @@ function fusedLinear(lowering: Lowering): KernelCall {
     ),
     residual: node.inputs.residual,
     activation: indexOf(activations, node.attrs.activation),
+  });
+}
+
+function plainLinear(lowering: Lowering): KernelCall {
+  const { node } = lowering;
+  const w = input(node, 'w');
+  return linearCall(lowering, {
+    weight: weights(w),
+    bias: biasOf([node.inputs.bias], [w], false),
+    residual: undefined,
+    activation: 0,
   });
 }
 
@@ -156,18 +180,9 @@ export const cpuLowerings: Readonly<Record<string, (lowering: Lowering) => reado
     ];
   },
   matmul: (lowering) => [matmul(lowering)],
-  linear: (lowering) => {
-    const { node } = lowering;
-    const w = input(node, 'w');
-    return [
-      linearCall(lowering, {
-        weight: weights(w),
-        bias: biasOf([node.inputs.bias], [w], false),
-        residual: undefined,
-        activation: 0,
-      }),
-    ];
-  },
+  linear: (lowering) => [plainLinear(lowering)],
+  quantized_linear: (lowering) => [plainLinear(lowering)],
+  quantize_rows: ({ node }) => [plain(node, ['x'])],
   fused_linear: (lowering) => [fusedLinear(lowering)],
   embedding: ({ node }) => [
     {
@@ -180,6 +195,8 @@ export const cpuLowerings: Readonly<Record<string, (lowering: Lowering) => reado
   gather_rows: ({ node }) => [plain(node, ['x', 'rows'])],
   rms_norm: ({ node }) => [plain(node, ['x', 'weight'], [attr(node, 'eps')])],
   layer_norm: ({ node }) => [plain(node, ['x', 'weight', 'bias'], [attr(node, 'eps')])],
+  rms_norm_quantized: ({ node }) => [plain(node, ['x', 'weight'], [attr(node, 'eps')])],
+  layer_norm_quantized: ({ node }) => [plain(node, ['x', 'weight', 'bias'], [attr(node, 'eps')])],
   rope_table: ({ node }) => [plain(node, ['positions', 'inv_freq', 'set'], [attr(node, 'scale')])],
   rope_kv_write: ({ node }) => [
     plain(

@@ -1,6 +1,6 @@
 import type { Graph } from '../ir/graph.js';
 import type { Bindings } from '../ir/shape.js';
-import type { Tensor } from '../tensor.js';
+import type { RunData, Tensor } from '../tensor.js';
 import type { ParamSource } from '../weights/param_source.js';
 
 /** What runs a model. */
@@ -16,7 +16,7 @@ export interface CompileOptions {
 
 /** One run: the graph's inputs by name, and the size of each symbol. */
 export interface RunRequest {
-  readonly inputs: Readonly<Record<string, Int32Array | Float32Array>>;
+  readonly inputs: Readonly<Record<string, RunData>>;
   readonly bindings: Bindings;
   readonly signal?: AbortSignal | undefined;
 }

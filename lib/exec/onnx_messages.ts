@@ -1,6 +1,6 @@
 import type { Bindings } from '../ir/shape.js';
 import type { Node, Value } from '../ir/value.js';
-import type { Tensor } from '../tensor.js';
+import type { RunData, Tensor } from '../tensor.js';
 
 /** What a worker is started with. */
 export interface OnnxWorkerStart {
@@ -37,7 +37,7 @@ export type OnnxRequest =
   | {
       readonly kind: 'run';
       readonly program: number;
-      readonly inputs: Readonly<Record<string, Int32Array | Float32Array>>;
+      readonly inputs: Readonly<Record<string, RunData>>;
       readonly bindings: Bindings;
     };
 

@@ -6,7 +6,7 @@ import type { Bindings } from '../ir/shape.js';
 import { evalShape } from '../ir/shape.js';
 import type { Value } from '../ir/value.js';
 import '../ops/sample.js';
-import { elementCount, type Tensor } from '../tensor.js';
+import { elementCount, type RunData, type Tensor } from '../tensor.js';
 import {
   control,
   type OnnxFailure,
@@ -18,7 +18,6 @@ import {
 import { loadOnnxruntime } from './onnx_runtime.js';
 import { runReference, toTensor } from './run_reference.js';
 
-type Numbers = Int32Array | Float32Array;
 type Compile = Extract<OnnxRequest, { kind: 'compile' }>;
 type Run = Extract<OnnxRequest, { kind: 'run' }>;
 
@@ -64,15 +63,19 @@ async function run({ program, inputs, bindings }: Run): Promise<Record<string, T
   const feeds: Record<string, Ort.Tensor> = {};
   for (const { name } of plan.states) feeds[name] = states.get(name) as Ort.Tensor;
   for (const { name, shape } of plan.inputs)
-    feeds[name] = toOrt(inputs[name] as Numbers, evalShape(shape, bindings));
+    feeds[name] = toOrt(inputs[name] as RunData, evalShape(shape, bindings));
   const made = session ? await enter(() => session.run(feeds, { logSeverityLevel: 4 })) : {};
   for (const { state, rows, values } of plan.writes)
     writeRows(states.get(state) as Ort.Tensor, made[rows] as Ort.Tensor, made[values] as Ort.Tensor);
   return outputsOf(plan, made, inputs, bindings);
 }
 
-const toOrt = (data: Numbers, shape: readonly number[]): Ort.Tensor =>
-  data instanceof Int32Array ? new ort.Tensor('int32', data, shape) : new ort.Tensor('float32', data, shape);
+function toOrt(data: RunData, shape: readonly number[]): Ort.Tensor {
+  if (data instanceof Int32Array) return new ort.Tensor('int32', data, shape);
+  return data instanceof Int8Array
+    ? new ort.Tensor('int8', data, shape)
+    : new ort.Tensor('float32', data, shape);
+}
 
 /** Puts rows in their places; those below 0 have none. */
 function writeRows(state: Ort.Tensor, rows: Ort.Tensor, values: Ort.Tensor): void {
@@ -90,10 +93,10 @@ function outputsOf(
   inputs: Run['inputs'],
   bindings: Bindings,
 ): Record<string, Tensor> {
-  const given = (value: Value): Numbers =>
+  const given = (value: Value): RunData =>
     value.kind === 'input'
-      ? (inputs[value.name] as Numbers)
-      : ((made[plan.fetched.get(value) ?? ''] as Ort.Tensor).data as Numbers);
+      ? (inputs[value.name] as RunData)
+      : ((made[plan.fetched.get(value) ?? ''] as Ort.Tensor).data as RunData);
   const values = new Map<Value, RefTensor>();
   for (const node of plan.rest) {
     for (const value of Object.values(node.inputs).filter((v) => !values.has(v)))

@@ -12,8 +12,8 @@ const tileOps = 3 * 2 ** 24;
 const shortestMs = 50;
 const attempts = 3;
 
-/** Instructions whose rate bounds the linears: f32 multiply-adds, or the dot product of bf16 pairs. */
-export type ComputeUnit = 'fma' | 'dot';
+/** Instructions whose rate bounds the linears: f32 multiply-adds, the dot product of bf16 pairs, or products of int8. */
+export type ComputeUnit = 'fma' | 'dot' | 'int8';
 
 export interface PeaksOptions {
   readonly isa: string;

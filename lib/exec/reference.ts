@@ -1,12 +1,19 @@
-import { roundTo } from '../dtype.js';
+import { roundTo, roundToQ8 } from '../dtype.js';
 import { InvalidArgumentError, throwIfAborted } from '../errors.js';
 import type { RefTensor } from '../ir/define_op.js';
 import type { Graph } from '../ir/graph.js';
 import { type Bindings, evalShape } from '../ir/shape.js';
 import type { Value } from '../ir/value.js';
 import { decompose } from '../passes/decompose.js';
-import { elementCount, type Tensor } from '../tensor.js';
-import { type ParamSource, readParam } from '../weights/param_source.js';
+import { elementCount, type RunData, type Tensor } from '../tensor.js';
+import {
+  type ParamInfo,
+  type ParamSource,
+  readParam,
+  scaleError,
+  storedBytes,
+  storedType,
+} from '../weights/param_source.js';
 import { burstLoop } from './burst_loop.js';
 import type { CompileOptions, Executable, Executor, RunRequest, Session } from './executor.js';
 import { runReference, toTensor } from './run_reference.js';
@@ -34,19 +41,20 @@ class ReferenceSession implements Session {
 
   async compile(graph: Graph, { signal, onProgress }: CompileOptions = {}): Promise<Executable> {
     const primitives = decompose(graph, () => false);
-    const size = (name: string): number => this.#source.get(name)?.bytes ?? 0;
+    const size = (name: string): number => {
+      const info = this.#source.get(name);
+      return info ? storedBytes(info) : 0;
+    };
     const total = [...primitives.params.keys()].reduce((n, name) => n + size(name), 0);
     let done = 0;
     for (const value of primitives.params.values()) {
       throwIfAborted(signal);
       if (!this.#params.has(value.name)) {
-        const shape = evalShape(value.shape, {});
         const data = await readParam(this.#source, value.name, { signal });
-        // The graph may give a tensor a narrower type than its file does.
-        const stored = this.#source.get(value.name)?.dtype === value.dtype;
+        const info = this.#source.get(value.name) as ParamInfo;
         this.#params.set(value.name, {
-          shape,
-          data: stored ? data : data.map((x) => roundTo(value.dtype, x)),
+          shape: evalShape(value.shape, {}),
+          data: storedType(info) === value.dtype ? data : converted(info, value, data),
         });
       }
       done += size(value.name);
@@ -98,7 +106,17 @@ class ReferenceSession implements Session {
   }
 }
 
-function feed(value: Value, data: Int32Array | Float32Array | undefined, bindings: Bindings): RefTensor {
+/** The numbers of a parameter to which the graph gives a narrower type than its file does. */
+function converted(info: ParamInfo, { dtype, shape }: Value, data: Float64Array): Float64Array {
+  if (dtype !== 'q8') return data.map((x) => roundTo(dtype, x));
+  const k = Number(shape[1]);
+  const rounded = roundToQ8(data, k);
+  const bad = rounded.findIndex(Number.isNaN);
+  if (bad >= 0) throw scaleError(info, Math.floor(bad / k));
+  return rounded;
+}
+
+function feed(value: Value, data: RunData | undefined, bindings: Bindings): RefTensor {
   const shape = evalShape(value.shape, bindings);
   if (data?.length !== elementCount(shape)) {
     throw new InvalidArgumentError(

@@ -1,6 +1,6 @@
 import type { Graph } from '../ir/graph.js';
 import type { Bindings } from '../ir/shape.js';
-import type { Tensor } from '../tensor.js';
+import { type RunData, runArray, type Tensor } from '../tensor.js';
 import { memoryParams } from '../weights/param_source.js';
 import { cpuExecutor } from './cpu.js';
 import type { DeviceName, Executor, Session } from './executor.js';
@@ -44,14 +44,16 @@ export async function runIn(
   options: Pick<RunGraphOptions, 'inputs' | 'bindings'>,
 ): Promise<Record<string, Tensor>> {
   const bindings: Record<string, number> = { ...options.bindings };
-  const inputs: Record<string, Int32Array | Float32Array> = {};
+  const inputs: Record<string, RunData> = {};
   for (const value of graph.inputs.values()) {
     const given = options.inputs[value.name];
     if (!given) throw new TypeError(`runGraph: input "${value.name}" is missing`);
     value.shape.forEach((dim, i) => {
       if (typeof dim === 'string' && !dim.includes('*')) bindings[dim] = given.shape[i] ?? 0;
     });
-    inputs[value.name] = value.dtype === 'i32' ? Int32Array.from(given.data) : Float32Array.from(given.data);
+    const data = runArray(value.dtype, given.data.length);
+    data.set(given.data);
+    inputs[value.name] = data;
   }
   const executable = await session.compile(graph);
   return { ...(await executable.run({ inputs, bindings })) };

@@ -1,7 +1,7 @@
 import { type Named, opNamed, type RefTensor } from '../ir/define_op.js';
 import { type Bindings, evalShape, ShapeError } from '../ir/shape.js';
 import type { Node, Value } from '../ir/value.js';
-import { elementCount, type Tensor } from '../tensor.js';
+import { elementCount, runArray, type Tensor } from '../tensor.js';
 
 /** Runs one primitive by its reference; `values` has its operands and gets its outputs. */
 export function runReference(
@@ -28,6 +28,7 @@ export function runReference(
 
 /** A value of the reference as one that leaves the engine. */
 export function toTensor(value: Value, t: RefTensor): Tensor {
-  const data = value.dtype === 'i32' ? Int32Array.from(t.data) : Float32Array.from(t.data);
+  const data = runArray(value.dtype, t.data.length);
+  data.set(t.data);
   return { dtype: value.dtype, shape: [...t.shape], data };
 }

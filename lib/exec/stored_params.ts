@@ -3,7 +3,9 @@ import { dirname, relative, sep } from 'node:path';
 import { ModelFormatError, UnsupportedError } from '../errors.js';
 import type { Value } from '../ir/value.js';
 import type { StoredParam } from '../onnx/graph_builder.js';
-import type { ParamInfo, ParamSource } from '../weights/param_source.js';
+import type { ExternalBytes } from '../onnx/onnx_model.js';
+import { checkScales, type ParamInfo, type ParamSource, storedBytes } from '../weights/param_source.js';
+import type { TensorInfo } from '../weights/safetensors.js';
 
 /**
  * A checkpoint's tensors as external data of an ONNX model: the model names bytes of the checkpoint's own files, so that nothing is
@@ -25,8 +27,11 @@ export class StoredParams {
 
   /** Finds the files of these tensors; Hugging Face's cache, for one, holds links. */
   async locate(names: readonly string[]): Promise<void> {
-    const files = names.map((name) => this.#info(name)).filter(({ data }) => data === undefined);
-    for (const file of new Set(files.map((info) => info.file))) {
+    const infos = names.map((name) => this.#info(name)).filter(({ data }) => data === undefined);
+    // onnxruntime would compute with scales that are not finite.
+    for (const info of infos) await checkScales(info);
+    const files = infos.flatMap(({ file, scales }) => (scales ? [file, scales.file] : [file]));
+    for (const file of new Set(files)) {
       if (this.#files.has(file)) continue;
       const real = await realpath(file).catch((cause: unknown) => {
         throw new ModelFormatError(`${file}: expected a file, got none: it was removed since it was opened`, {
@@ -39,16 +44,22 @@ export class StoredParams {
   }
 
   stored(value: Value): StoredParam {
-    const { dtype, shape, file, offset, bytes, data, transposed = false } = this.#info(value.name);
+    const info = this.#info(value.name);
+    const { dtype, shape, bytes, data, scales, transposed = false } = info;
     if (data) return { dtype, shape, transposed, data: new Uint8Array(data.buffer, data.byteOffset, bytes) };
-    const location = relative(this.#folder, this.#files.get(file) ?? file)
-      .split(sep)
-      .join('/');
-    return { dtype, shape, transposed, data: { location, offset, bytes } };
+    const stored = { dtype, shape, transposed, data: this.#place(info) };
+    return scales ? { ...stored, scales: { shape: scales.shape, data: this.#place(scales) } } : stored;
   }
 
   bytes(name: string): number {
-    return this.#info(name).bytes;
+    return storedBytes(this.#info(name));
+  }
+
+  #place({ file, offset, bytes }: TensorInfo): ExternalBytes {
+    const location = relative(this.#folder, this.#files.get(file) ?? file)
+      .split(sep)
+      .join('/');
+    return { location, offset, bytes };
   }
 
   #info(name: string): ParamInfo {

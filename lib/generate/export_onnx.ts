@@ -1,14 +1,14 @@
 import { copyFile, mkdir, readdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
-import { InvalidArgumentError, throwIfAborted } from '../errors.js';
+import { InvalidArgumentError, throwIfAborted, UnsupportedError } from '../errors.js';
 import { buildPaddedTextGraph } from '../models/text_graph.js';
 import { isHubSource } from '../weights/is_hub_source.js';
 import { checkParams } from '../weights/param_source.js';
 import { writeError } from '../weights/replace_file.js';
 import { isSideFile } from '../weights/side_files.js';
 import { checkCall } from './check_call.js';
-import { weightTypes } from './model_runtime.js';
 import { openTextModel } from './open_text_model.js';
+import { weightTypes } from './weighted_graph.js';
 
 export interface ExportOnnxOptions {
   /** Default `stored`: f16 matrices stay f16, everything else becomes f32. */
@@ -59,6 +59,11 @@ export async function exportOnnx(
     new Map([...graph.params].map(([name, { shape }]) => [name, { shape: shape as number[] }])),
     params,
   );
+  const quantized = [...graph.params.keys()].find((name) => params.get(name)?.scales);
+  if (quantized !== undefined)
+    throw new UnsupportedError(
+      `exportOnnx: "${quantized}" is q8, which is not exported; export the checkpoint that it was made from`,
+    );
   await makeDirectory(directory);
   const bytes = await writeModel(graph, params, directory, {
     signal,

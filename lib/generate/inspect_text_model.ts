@@ -2,15 +2,14 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { dtypeBytes } from '../dtype.js';
 import type { Value } from '../ir/value.js';
-import { buildTextGraph } from '../models/text_graph.js';
 import { kvBlockSize } from '../ops/kv_write.js';
 import { elementCount } from '../tensor.js';
 import { readTokenizerSettings } from '../tokenizers/tokenizer_files.js';
 import type { Checkpoint } from '../weights/checkpoint.js';
 import { checkParams } from '../weights/param_source.js';
 import type { FileDefaults } from './generation_config.js';
-import { type WeightsOption, weightTypes } from './model_runtime.js';
 import { openTextModel } from './open_text_model.js';
+import { type WeightsOption, weightedGraph } from './weighted_graph.js';
 
 /** A causal model by its files alone. */
 export interface TextModelSummary {
@@ -53,8 +52,11 @@ export async function inspectTextModel(
     directory,
     options,
   );
-  const dtypeOf = weightTypes(params, options.weights ?? 'stored');
-  const graph = buildTextGraph(family, config, { output: 'logits', dtypeOf, blocks: 1 });
+  const graph = weightedGraph(family, config, params, {
+    output: 'logits',
+    blocks: 1,
+    weights: options.weights ?? 'stored',
+  });
   const needed = [...graph.params.values()];
   const unusedTensors = checkParams(
     new Map(needed.map((value) => [value.name, { shape: value.shape as number[] }])),

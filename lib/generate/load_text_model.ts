@@ -7,10 +7,11 @@ import { loadTokenizer, type Tokenizer } from '../tokenizers/tokenizer.js';
 import type { HubOptions } from '../weights/hub.js';
 import { isHubSource } from '../weights/is_hub_source.js';
 import { checkCall } from './check_call.js';
-import { ModelRuntime, type WeightsOption } from './model_runtime.js';
+import { ModelRuntime } from './model_runtime.js';
 import { openTextModel } from './open_text_model.js';
 import { defaultLimits, Scheduler, type StepLimits } from './scheduler.js';
 import { TextModel } from './text_model.js';
+import type { WeightsOption } from './weighted_graph.js';
 
 export interface LoadOptions {
   /** Default `auto`: the first that works. A device that is named is used, or an error says why not. */

@@ -1,18 +1,19 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type DType, isFloat } from '../dtype.js';
-import { OutOfMemoryError, UnsupportedError } from '../errors.js';
+import type { DType } from '../dtype.js';
+import { OutOfMemoryError } from '../errors.js';
 import type { MemoryLimit } from '../exec/available_memory.js';
 import type { CompileOptions, Executable, Executor, Session } from '../exec/executor.js';
 import { Graph } from '../ir/graph.js';
 import type { Value } from '../ir/value.js';
 import type { TextConfig, TextFamily } from '../models/family.js';
-import { buildTextGraph, type TextGraphOptions } from '../models/text_graph.js';
+import type { TextGraphOptions } from '../models/text_graph.js';
 import { kvCopy } from '../ops/kv_copy.js';
 import { kvBlockSize } from '../ops/kv_write.js';
 import { elementCount } from '../tensor.js';
 import { checkParams, type ParamSource } from '../weights/param_source.js';
 import { blocksFor, KvPool } from './kv_pool.js';
 import { memoryForCache, memoryNeeds } from './memory_needs.js';
+import { type WeightsOption, weightedGraph } from './weighted_graph.js';
 
 /** Rows and chosen rows of the steps that a server meets first; larger numbers of sequences are planned for when they come. */
 const usualSizes = [
@@ -24,9 +25,6 @@ const usualSizes = [
   [512, 1],
   [512, 8],
 ].map(([T = 0, R = 0]) => ({ T, R }));
-
-/** `weights` option: as the file stores them, or converted when they are packed. */
-export type WeightsOption = 'stored' | 'f32' | 'bf16' | 'q8' | 'q4' | 'w8a8';
 
 /** A text model made ready on a device: its graphs, compiled when they are first wanted, and its KV pool. */
 export class ModelRuntime {
@@ -55,8 +53,9 @@ export class ModelRuntime {
     readonly memory: MemoryLimit;
   }) {
     const { executor, family, config, params } = given;
-    const dtypeOf = weightTypes(params, given.weights);
-    const plain = buildTextGraph(family, config, { output: 'logits', dtypeOf, blocks: 1 });
+    const build = (output: TextGraphOptions['output'], blocks: number): Graph =>
+      weightedGraph(family, config, params, { output, blocks, weights: given.weights });
+    const plain = build('logits', 1);
     const redundant = ['lm_head.weight'].filter((name) => !plain.params.has(name));
     this.unusedTensors = checkParams(
       new Map([...plain.params].map(([name, v]) => [name, { shape: v.shape as number[] }])),
@@ -77,7 +76,7 @@ export class ModelRuntime {
     );
     this.session = executor.open(params);
     this.#caches = [...plain.states.values()];
-    this.#build = (output) => buildTextGraph(family, config, { output, dtypeOf, blocks: this.pool.blocks });
+    this.#build = (output) => build(output, this.pool.blocks);
   }
 
   /** The graph that ends in `output`, compiled. */
@@ -114,19 +113,6 @@ function copyGraph(caches: readonly Value[], blocks: number): Graph {
     if (k_cache && v_cache && from && to) kvCopy({ k_cache, v_cache, from, to });
   }
   return graph;
-}
-
-/** The type that each parameter has in memory. Throws UnsupportedError for types that are not built. */
-export function weightTypes(params: ParamSource, option: WeightsOption): (name: string) => DType {
-  if (option === 'f32' || option === 'bf16')
-    return (name) => (option === 'bf16' && params.get(name)?.shape.length === 2 ? 'bf16' : 'f32');
-  if (option !== 'stored')
-    throw new UnsupportedError(`weights: "${option}" is not built yet; use "stored", "f32" or "bf16"`);
-  return (name) => {
-    const info = params.get(name);
-    // Tensors that are missing or no numbers to compute with are told of once the graph says which there should be.
-    return info?.shape.length === 2 && isFloat(info.dtype) ? info.dtype : 'f32';
-  };
 }
 
 const summarize = (types: readonly DType[]): string => [...new Set(types)].sort().join('+') || 'f32';

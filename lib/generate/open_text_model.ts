@@ -3,6 +3,7 @@ import { textFamilyOf } from '../models/registry.js';
 import { type Checkpoint, openCheckpoint } from '../weights/checkpoint.js';
 import { checkBaseFields, configReader } from '../weights/config.js';
 import { aliasedParams, type ParamSource } from '../weights/param_source.js';
+import { readQuantization, withScales } from '../weights/q8_checkpoint.js';
 import {
   bosTokenIdOf,
   type FileDefaults,
@@ -30,7 +31,8 @@ export async function openTextModel(
 ): Promise<OpenedTextModel> {
   const checkpoint = await openCheckpoint(directory, options);
   const reader = configReader(checkpoint.config, 'config.json');
-  checkBaseFields(reader);
+  const quantized = readQuantization(reader);
+  checkBaseFields(reader, quantized ? { quantization_config: checkpoint.config.quantization_config } : {});
   const family = textFamilyOf(reader);
   const config = family.readConfig(reader);
   const defaults = checkpoint.generationConfig
@@ -40,7 +42,7 @@ export async function openTextModel(
     checkpoint,
     family,
     config,
-    params: aliasedParams(checkpoint.tensors, family.layout),
+    params: aliasedParams(quantized ? withScales(checkpoint.tensors) : checkpoint.tensors, family.layout),
     defaults,
     bosTokenId: bosTokenIdOf(defaults, checkpoint.config),
     ignoredFields: [...reader.ignored(), ...defaults.ignored.map((key) => `generation_config.${key}`)],

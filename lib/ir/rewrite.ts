@@ -1,17 +1,19 @@
+import type { DType } from '../dtype.js';
 import { opNamed } from './define_op.js';
 import { Graph } from './graph.js';
 import type { NamedValues, Node, Value } from './value.js';
 
-/** Copies leaves and nodes of a graph into a new one; `map` says what a value has become. */
+/** Copies leaves and nodes of a graph into a new one; {@link get} says what a value has become. */
 export class Rewriter {
   readonly source: Graph;
   readonly target: Graph = new Graph();
   readonly #map = new Map<Value, Value>();
 
-  constructor(source: Graph) {
+  /** `typeOf` says which type a parameter gets. */
+  constructor(source: Graph, typeOf: (param: Value) => DType = (param) => param.dtype) {
     this.source = source;
     for (const v of source.inputs.values()) this.set(v, this.target.input(v.name, v.dtype, v.shape));
-    for (const v of source.params.values()) this.set(v, this.target.param(v.name, v.dtype, v.shape));
+    for (const v of source.params.values()) this.set(v, this.target.param(v.name, typeOf(v), v.shape));
     for (const v of source.states.values()) this.set(v, this.target.state(v.name, v.dtype, v.shape));
     for (const v of source.constants)
       this.set(v, this.target.constant(v.dtype, v.shape as number[], v.data ?? []));

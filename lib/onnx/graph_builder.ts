@@ -5,6 +5,7 @@ import { type Dim, evalDim, evalShape, type Shape, ShapeError, symbolsOf } from 
 import type { Value } from '../ir/value.js';
 import type { ExternalBytes, OnnxNode, OnnxPort, OnnxTensor } from './onnx_model.js';
 import { onnxTypes } from './onnx_types.js';
+import { dequantized, roundedToQ8 } from './q8_weight.js';
 import { StateRows } from './state_rows.js';
 
 /** A parameter as it is stored. */
@@ -14,6 +15,8 @@ export interface StoredParam {
   readonly shape: readonly number[];
   readonly transposed: boolean;
   readonly data: Uint8Array | ExternalBytes;
+  /** Of int8 numbers that are q8: their scales, f16 [N, ⌈K / 32⌉]. */
+  readonly scales?: { readonly shape: readonly number[]; readonly data: ExternalBytes };
 }
 
 /** Collects an ONNX graph. Leaves of our graph become inputs and initializers when they are first read. */
@@ -158,13 +161,23 @@ export class GraphBuilder implements OnnxBuilder {
 
   /** The parameter in the type and shape that the graph gives it; ONNX folds what that takes into the weights once. */
   #parameter(value: Value): OnnxName {
-    const { dtype, shape, transposed, data } = this.#param(value);
-    const [name = ''] = this.#once(['param', value.name], () => {
-      this.initializers.push({ name: value.name, dtype, shape, data });
-      return [value.name];
-    });
+    const { dtype, shape, transposed, data, scales } = this.#param(value);
+    const name = this.#initializer(value.name, dtype, shape, data);
+    const [n = 0, k = 0] = value.shape as number[];
+    if (scales) {
+      const factors = this.#initializer(`${value.name}_scale`, 'f16', scales.shape, scales.data);
+      return dequantized(this, name, factors, { n, k });
+    }
     const upright = transposed ? this.op('Transpose', [name], { perm: [1, 0] }) : name;
-    return this.as(value.dtype, { id: upright, dtype, shape });
+    const numbers = this.as(value.dtype, { id: upright, dtype, shape });
+    return value.dtype === 'q8' ? roundedToQ8(this, numbers, { n, k }) : numbers;
+  }
+
+  #initializer(name: string, dtype: DType, shape: readonly number[], data: OnnxTensor['data']): OnnxName {
+    return this.#once(['param', name], () => {
+      this.initializers.push({ name, dtype, shape, data });
+      return [name];
+    })[0] as OnnxName;
   }
 
   #once(key: unknown, make: () => readonly OnnxName[]): readonly OnnxName[] {

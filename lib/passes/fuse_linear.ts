@@ -3,7 +3,7 @@ import { Rewriter } from '../ir/rewrite.js';
 import type { Node, Value } from '../ir/value.js';
 import type { Activation } from '../ops/activation.js';
 import { type FusedLinearInputs, fusedLinear } from '../ops/fused_linear.js';
-import { Matcher } from './match.js';
+import { linearOps, Matcher, sameOperand } from './match.js';
 
 type Attrs = Parameters<typeof fusedLinear>[1];
 /** A fused linear that a node can become, in values of the graph that is rewritten. */
@@ -20,18 +20,11 @@ function gate(m: Matcher, node: Node): Fusion | undefined {
     [node.inputs.b, node.inputs.a],
   ]) {
     const act = m.soleProducer(a, 'activation');
-    const first = m.soleProducer(act?.inputs.x, 'linear');
-    const second = m.soleProducer(b, 'linear');
-    if (!act || !first || first.inputs.x !== second?.inputs.x) continue;
-    if (first.inputs.w?.dtype !== second?.inputs.w?.dtype) continue;
+    const first = m.soleProducer(act?.inputs.x, ...linearOps);
+    const second = m.soleProducer(b, ...linearOps);
+    if (!act || !first || !second || !sameOperand(first, second)) continue;
     return {
-      inputs: {
-        x: first.inputs.x as Value,
-        w0: first.inputs.w as Value,
-        w1: second?.inputs.w,
-        b0: first.inputs.bias,
-        b1: second?.inputs.bias,
-      },
+      inputs: { ...one(first), w1: second.inputs.w, b1: second.inputs.bias },
       attrs: { combine: 'gate', activation: act.attrs.fn as Activation },
     };
   }
@@ -40,7 +33,7 @@ function gate(m: Matcher, node: Node): Fusion | undefined {
 
 /** act(x·Wᵀ). */
 function activated(m: Matcher, node: Node): Fusion | undefined {
-  const producer = node.op === 'activation' ? m.soleProducer(node.inputs.x, 'linear') : undefined;
+  const producer = node.op === 'activation' ? m.soleProducer(node.inputs.x, ...linearOps) : undefined;
   return (
     producer && { inputs: one(producer), attrs: { combine: 'one', activation: node.attrs.fn as Activation } }
   );
@@ -48,6 +41,7 @@ function activated(m: Matcher, node: Node): Fusion | undefined {
 
 const one = (linear: Node): FusedLinearInputs => ({
   x: linear.inputs.x as Value,
+  x_scale: linear.inputs.x_scale,
   w0: linear.inputs.w as Value,
   b0: linear.inputs.bias,
 });
@@ -61,9 +55,9 @@ function residual(m: Matcher, node: Node): Fusion | undefined {
     [b, a],
     [a, b],
   ] as const) {
-    const producer = m.soleProducer(sum, 'linear', 'fused_linear');
+    const producer = m.soleProducer(sum, ...linearOps, 'fused_linear');
     if (!producer || producer.inputs.residual) continue;
-    if (producer.op === 'linear')
+    if (producer.op !== 'fused_linear')
       return { inputs: { ...one(producer), residual: rest }, attrs: { combine: 'one', activation: 'none' } };
     return {
       inputs: { ...(producer.inputs as unknown as FusedLinearInputs), residual: rest },

@@ -3,7 +3,7 @@ import { Rewriter } from '../ir/rewrite.js';
 import type { Node, Value } from '../ir/value.js';
 import { fusedLinear } from '../ops/fused_linear.js';
 import { ropeKvWrite } from '../ops/rope_kv_write.js';
-import { Matcher } from './match.js';
+import { linearOps, Matcher, sameOperand } from './match.js';
 
 /** One of q, k, v traced back to its projection. */
 interface Branch {
@@ -44,15 +44,14 @@ function sliced(m: Matcher, branches: readonly Branch[]): Value | undefined {
 
 /** The three projections as one linear of three weights, if they are linears of one value. */
 function joined(m: Matcher, r: Rewriter, branches: readonly Branch[]): Value | undefined {
-  const linears = branches.map((b) => m.producer(b.projection, 'linear'));
+  const linears = branches.map((b) => m.producer(b.projection, ...linearOps));
   const [q, k, v] = linears;
-  const alike = (l: Node | undefined): boolean =>
-    l?.inputs.x === q?.inputs.x && l?.inputs.w?.dtype === q?.inputs.w?.dtype;
-  if (!q || !k || !v || !linears.every(alike)) return undefined;
+  if (!q || !k || !v || !linears.every((l) => sameOperand(l, q))) return undefined;
   const get = (value: Value | undefined): Value | undefined => value && r.get(value);
   return fusedLinear(
     {
       x: r.get(q.inputs.x as Value),
+      x_scale: get(q.inputs.x_scale),
       w0: r.get(q.inputs.w as Value),
       w1: get(k.inputs.w),
       w2: get(v.inputs.w),

@@ -2,6 +2,15 @@ import type { Graph } from '../ir/graph.js';
 import { producersOf, usersOf } from '../ir/rewrite.js';
 import type { Node, Value } from '../ir/value.js';
 
+/** The ops that multiply rows with a weight [N, K]. */
+export const linearOps: readonly string[] = ['linear', 'quantized_linear'];
+
+/** Whether two of {@link linearOps} multiply the same rows with weights of one type. */
+export const sameOperand = (a: Node | undefined, b: Node | undefined): boolean =>
+  a?.inputs.x === b?.inputs.x &&
+  a?.inputs.x_scale === b?.inputs.x_scale &&
+  a?.inputs.w?.dtype === b?.inputs.w?.dtype;
+
 /** Looks at a graph from its values: who computes one, and whether only one node reads it. */
 export class Matcher {
   readonly #producers: Map<Value, Node>;

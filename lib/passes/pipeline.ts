@@ -1,6 +1,7 @@
 import type { Graph } from '../ir/graph.js';
 import { eliminateDead } from './eliminate_dead.js';
 import { fuseLinear } from './fuse_linear.js';
+import { fuseNormQuantize } from './fuse_norm_quantize.js';
 import { fuseQkv } from './fuse_qkv.js';
 
 /** The rewrites before a graph is planned, in order. */
@@ -8,6 +9,7 @@ export const inferencePasses: readonly { readonly name: string; readonly run: (g
   { name: 'fuse_qkv', run: fuseQkv },
   { name: 'eliminate_dead', run: eliminateDead },
   { name: 'fuse_linear', run: fuseLinear },
+  { name: 'fuse_norm_quantize', run: fuseNormQuantize },
   { name: 'eliminate_dead', run: eliminateDead },
 ];
 

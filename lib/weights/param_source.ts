@@ -1,4 +1,4 @@
-import { isFloat } from '../dtype.js';
+import { type DType, isFloat, q8Group, q8Scales } from '../dtype.js';
 import { ModelFormatError, UnsupportedError } from '../errors.js';
 import { show } from './json_file.js';
 import { type ReadTensorOptions, readTensor } from './read_tensor.js';
@@ -6,11 +6,19 @@ import type { TensorInfo } from './safetensors.js';
 
 /** A checkpoint tensor as a model's parameter. `name` and `shape` are the file's. */
 export interface ParamInfo extends TensorInfo {
+  /** f16 [N, ⌈K / 32⌉]: the tensor holds the int8 numbers of a q8 matrix [N, K]. */
+  readonly scales?: TensorInfo;
   /** The file holds the parameter's transpose: a parameter [N, K] is stored as [K, N] (GPT-2's Conv1D). */
   readonly transposed?: boolean;
   /** The numbers, row-major, of a tensor that lies in memory and in no file. */
   readonly data?: Float32Array;
 }
+
+/** The logical type of a parameter as it is stored. */
+export const storedType = ({ dtype, scales }: ParamInfo): DType => (scales ? 'q8' : dtype);
+
+/** Bytes that a parameter takes in its files. */
+export const storedBytes = ({ bytes, scales }: ParamInfo): number => bytes + (scales?.bytes ?? 0);
 
 /** A checkpoint's tensors by the names that the model family gives its parameters. */
 export interface ParamSource {
@@ -33,7 +41,7 @@ export interface ParamAliases {
  * Errors: ModelFormatError if a tensor is there both with and without the prefix, or a transposed one is no matrix.
  */
 export function aliasedParams(
-  tensors: ReadonlyMap<string, TensorInfo>,
+  tensors: ReadonlyMap<string, ParamInfo>,
   aliases: ParamAliases = {},
 ): ParamSource {
   const prefix = aliases.optionalPrefix ?? '';
@@ -48,7 +56,7 @@ export function aliasedParams(
         `${info.file}: expected one of ${show(rival.name)} and ${show(stored)}, got both`,
       );
     }
-    const transposed = aliases.transposed?.test(name) ?? false;
+    const transposed = (!info.scales && aliases.transposed?.test(name)) ?? false;
     if (transposed && info.shape.length !== 2) {
       throw new ModelFormatError(
         `${info.file}: tensor ${show(stored)}: expected a matrix, got shape ${show(info.shape)}`,
@@ -97,7 +105,37 @@ export async function readParam(
   if (info === undefined)
     throw new ModelFormatError(`checkpoint: expected tensor ${show(name)}, got none of that name`);
   if (info.data) return Float64Array.from(info.data);
-  return await readTensor(info, { signal: options.signal, transposed: info.transposed });
+  const data = await readTensor(info, { signal: options.signal, transposed: info.transposed });
+  if (info.scales) scaleRows(info, data, await readTensor(info.scales, options));
+  return data;
+}
+
+/** Multiplies the numbers of q8 rows with their scales. */
+function scaleRows(info: ParamInfo, data: Float64Array, scales: Float64Array): void {
+  const k = info.shape[1] as number;
+  const count = q8Scales(k);
+  scales.forEach((scale, i) => {
+    const row = Math.floor(i / count);
+    if (!Number.isFinite(scale)) throw scaleError(info, row);
+    const begin = row * k + (i % count) * q8Group;
+    for (let j = begin; j < Math.min(begin + q8Group, (row + 1) * k); j++)
+      data[j] = (data[j] as number) * scale;
+  });
+}
+
+/** Reads the scales of a q8 matrix to see that they are finite; of any other parameter there are none. Throws ModelFormatError. */
+export async function checkScales(info: ParamInfo, options: ReadTensorOptions = {}): Promise<void> {
+  if (!info.scales) return;
+  const bad = (await readTensor(info.scales, options)).findIndex((scale) => !Number.isFinite(scale));
+  if (bad >= 0) throw scaleError(info, Math.floor(bad / q8Scales(info.shape[1] as number)));
+}
+
+/** The error for a matrix that q8 does not hold, or a q8 matrix with a scale that is not finite. */
+export function scaleError(info: ParamInfo, row: number): ModelFormatError {
+  const expected = info.scales
+    ? 'finite scales'
+    : 'finite weights of at most 8,319,008 in magnitude, as q8 can hold';
+  return new ModelFormatError(`tensor ${show(info.name)}: row ${row}: expected ${expected}, got another`);
 }
 
 export interface ExpectedParam {
@@ -127,7 +165,7 @@ export function checkParams(
       continue;
     }
     used.add(info);
-    if (!isFloat(info.dtype)) {
+    if (!isFloat(info.dtype) && !info.scales) {
       throw new UnsupportedError(
         `${info.file}: tensor ${show(info.name)}: expected floating point weights, got ${info.dtype}: quantized checkpoints of this kind are not read`,
       );

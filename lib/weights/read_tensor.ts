@@ -1,4 +1,4 @@
-import { bf16ToNumber, type DType, dtypeBytes, f16ToNumber } from '../dtype.js';
+import { bf16ToNumber, dtypeBytes, type ElementType, f16ToNumber } from '../dtype.js';
 import { OutOfMemoryError, throwIfAborted } from '../errors.js';
 import { readFully, withFile } from './file_io.js';
 import { show } from './json_file.js';
@@ -23,7 +23,7 @@ export type TensorArray =
 const chunkBytes = 256 * 1024;
 
 const views: Readonly<
-  Record<DType, new (buffer: ArrayBuffer, offset?: number, length?: number) => TensorArray>
+  Record<ElementType, new (buffer: ArrayBuffer, offset?: number, length?: number) => TensorArray>
 > = {
   f64: Float64Array,
   f32: Float32Array,
@@ -114,7 +114,7 @@ export async function streamTensor(
   });
 }
 
-function toF32(chunk: TensorArray, dtype: DType): Float32Array {
+function toF32(chunk: TensorArray, dtype: ElementType): Float32Array {
   const exact = new Float64Array(chunk.length);
   convert(chunk, dtype, exact);
   return Float32Array.from(exact);
@@ -155,7 +155,7 @@ function f16Values(): Float64Array {
   return f16Table;
 }
 
-function convert(from: TensorArray, dtype: DType, to: Float64Array): void {
+function convert(from: TensorArray, dtype: ElementType, to: Float64Array): void {
   if (from instanceof BigInt64Array) {
     for (let i = 0; i < to.length; i++) to[i] = Number(from[i]);
   } else if (dtype === 'bf16') {

@@ -1,5 +1,5 @@
 import { endianness } from 'node:os';
-import { type DType, dtypeBytes } from '../dtype.js';
+import { dtypeBytes, type ElementType } from '../dtype.js';
 import { ModelFormatError, throwIfAborted, UnsupportedError } from '../errors.js';
 import { readFully, withFile } from './file_io.js';
 import { isJsonObject, type JsonObject, parseJsonObject, show } from './json_file.js';
@@ -7,7 +7,7 @@ import { isJsonObject, type JsonObject, parseJsonObject, show } from './json_fil
 /** Where one tensor of a checkpoint lies. Elements are little-endian, row-major, without gaps. */
 export interface TensorInfo {
   readonly name: string;
-  readonly dtype: DType;
+  readonly dtype: ElementType;
   readonly shape: readonly number[];
   /** Path of the file that holds the elements. */
   readonly file: string;
@@ -42,10 +42,10 @@ export const safetensorsNames = {
   i8: 'I8',
   u8: 'U8',
   bool: 'BOOL',
-} as const satisfies Readonly<Record<DType, string>>;
+} as const satisfies Readonly<Record<ElementType, string>>;
 
-const dtypes: ReadonlyMap<string, DType> = new Map(
-  (Object.keys(safetensorsNames) as DType[]).map((dtype) => [safetensorsNames[dtype], dtype]),
+const dtypes: ReadonlyMap<string, ElementType> = new Map(
+  (Object.keys(safetensorsNames) as ElementType[]).map((dtype) => [safetensorsNames[dtype], dtype]),
 );
 
 /** Types that the format defines and triga has no arithmetic for. */
@@ -174,7 +174,7 @@ function tensorInfo(name: string, entry: unknown, path: string, dataStart: numbe
   return { name, dtype, shape, file: path, offset: dataStart + begin, bytes };
 }
 
-function entryDtype(entry: JsonObject, where: string): DType {
+function entryDtype(entry: JsonObject, where: string): ElementType {
   const name = entry.dtype;
   const dtype = typeof name === 'string' ? dtypes.get(name) : undefined;
   if (dtype !== undefined) return dtype;

@@ -1,4 +1,4 @@
-import { type DType, dtypeBytes } from '../dtype.js';
+import { dtypeBytes, type ElementType } from '../dtype.js';
 import { InvalidArgumentError, throwIfAborted } from '../errors.js';
 import { show } from './json_file.js';
 import { replaceFile, writeFully } from './replace_file.js';
@@ -13,7 +13,7 @@ import {
 /** A tensor to be written. */
 export interface TensorSource {
   readonly name: string;
-  readonly dtype: DType;
+  readonly dtype: ElementType;
   readonly shape: readonly number[];
   /** The elements' bytes (f16 and bf16 as their bits), or what computes them when their turn comes. */
   readonly data: ArrayBufferView | (() => Promise<ArrayBufferView>);

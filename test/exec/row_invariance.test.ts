@@ -5,6 +5,8 @@ import type { Value } from '../../lib/ir/value.js';
 import { fusedLinear } from '../../lib/ops/fused_linear.js';
 import { layerNorm } from '../../lib/ops/layer_norm.js';
 import { linear } from '../../lib/ops/linear.js';
+import { quantizeRows } from '../../lib/ops/quantize_rows.js';
+import { quantizedLinear } from '../../lib/ops/quantized_linear.js';
 import { rmsNorm } from '../../lib/ops/rms_norm.js';
 import { availableIsas } from '../../lib/testing.js';
 import { floats, named } from '../random.js';
@@ -67,6 +69,31 @@ const rowOps: Readonly<
       ],
     ]),
   ),
+  'linear q8': {
+    k: 333,
+    build: (g, x) => {
+      const { q, scale } = quantizeRows(x);
+      return quantizedLinear(q, scale, g.param('w', 'q8', [200, 333]), g.param('b', 'f32', [200]));
+    },
+  },
+  'gated q8 after a norm': {
+    k: 60,
+    build: (g, x) => {
+      const { q, scale } = quantizeRows(rmsNorm(x, g.param('n', 'f32', [60]), 1e-6));
+      const [w0, w1] = ['w0', 'w1'].map((name) => g.param(name, 'q8', [180, 60])) as [Value, Value];
+      return fusedLinear({ x: q, x_scale: scale, w0, w1 }, { combine: 'gate', activation: 'silu' });
+    },
+  },
+  'residual q8': {
+    k: 100,
+    build: (g, x) => {
+      const { q, scale } = quantizeRows(x);
+      return fusedLinear(
+        { x: q, x_scale: scale, w0: g.param('w0', 'q8', [100, 100]), residual: x },
+        { combine: 'one', activation: 'gelu' },
+      );
+    },
+  },
   rms_norm: { k: 333, build: (g, x) => rmsNorm(x, g.param('n', 'f32', [333]), 1e-6) },
   layer_norm: {
     k: 200,

@@ -34,6 +34,7 @@ void TestNorm(const CpuKernels&);
 void TestPack(const CpuKernels&);
 void TestEmbedding(const CpuKernels&);
 void TestLinear(const CpuKernels&);
+void TestInt8(const CpuKernels&);
 void TestRope(const CpuKernels&);
 void TestAttention(const CpuKernels&);
 void TestPeaks(const CpuKernels&);

@@ -44,6 +44,19 @@ void TestCompute(const Kernel<PeakComputeArgs>& kernel, int64_t ops, const std::
   for (int i = 1; i < 16; ++i) Check(sums[i] == sums[0], what + ": lanes alike");
 }
 
+// Sums of products begin at 0 and grow alike in every tile.
+void TestInt8Compute(const Kernel<PeakComputeArgs>& kernel) {
+  const PeakComputeArgs a{2 * kPeakTileOps};
+  Scratch scratch(kernel.scratch(a));
+  float* sums = static_cast<float*>(scratch.Fill());
+  kernel.run(a, 0, 1, sums);
+  const float one = sums[0];
+  kernel.run(a, 0, 2, sums);
+  scratch.CheckGuard();
+  Check(one != 0 && sums[0] == 2 * one, "int8 products: rounds of a tile");
+  for (int i = 1; i < 16; ++i) Check(sums[i] == sums[0], "int8 products: lanes alike");
+}
+
 }  // namespace
 
 void TestPeaks(const CpuKernels& k) {
@@ -51,6 +64,7 @@ void TestPeaks(const CpuKernels& k) {
   TestRead(k);
   TestCompute(k.peak_fma, 32, "multiply-adds");
   TestCompute(k.peak_dot, 64, "dot products");
+  TestInt8Compute(k.peak_int8);
 }
 
 }  // namespace triga::test

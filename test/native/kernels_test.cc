@@ -121,6 +121,7 @@ void TestLevel(const CpuKernels& k) {
   TestPack(k);
   TestEmbedding(k);
   TestLinear(k);
+  TestInt8(k);
   TestNorm(k);
   TestRope(k);
   TestAttention(k);

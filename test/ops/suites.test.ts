@@ -61,19 +61,20 @@ async function replay(
   for (const [i, sample] of samples.entries()) {
     const got = results[i] as (typeof results)[number];
     const want = await wanted(op, sample);
-    const wrong = typeof got === 'string' ? [got] : differences(got, want, toleranceOf(sample, place));
+    const wrong =
+      typeof got === 'string' ? [got] : differences(got, want, toleranceOf(sample, place), sample.steps);
     failures.push(...wrong.map((what) => `${sample.name}: ${what}`));
   }
   return failures;
 }
 
-/** The program with `op` in simpler ops, and its linears as outputs, so that no pass puts the op together again. */
+/** The program with `op` in simpler ops, and what it is made of as outputs, so that no pass puts the op together again. */
 function decomposed(op: string, { graph, feed }: Program): Program {
   const simple = decompose(graph, (node) => node.op !== op);
   for (const [i, node] of simple.nodes.entries()) {
-    if (node.op === 'linear' && node.outputs.y && ![...simple.outputs.values()].includes(node.outputs.y)) {
-      simple.output(`linear ${i}`, node.outputs.y);
-    }
+    const fusible = ['linear', 'quantized_linear', 'rms_norm', 'layer_norm'].includes(node.op);
+    if (fusible && node.outputs.y && ![...simple.outputs.values()].includes(node.outputs.y))
+      simple.output(`${node.op} ${i}`, node.outputs.y);
   }
   return { graph: simple, feed };
 }

@@ -11,6 +11,7 @@ import { eliminateDead } from '../../lib/passes/eliminate_dead.js';
 import { fuseLinear } from '../../lib/passes/fuse_linear.js';
 import { fuseQkv } from '../../lib/passes/fuse_qkv.js';
 import { inferencePasses, optimize } from '../../lib/passes/pipeline.js';
+import { quantizeLinear } from '../../lib/passes/quantize_linear.js';
 import { ownOutputs } from '../../lib/plan/own_outputs.js';
 import { cpuPlaces, distance, reference, roundsToBF16, run } from '../replay.js';
 import { programOf, tinyModels } from './tiny_models.js';
@@ -100,6 +101,60 @@ test.each([
   const kernels = calls.map((c) => c.kernel);
   const [first, second] = kernels.flatMap((k, i) => (k === 'paged_attention' ? [i] : []));
   expect((second as number) - (first as number)).toBeLessThanOrEqual(most);
+});
+
+describe('quantize_linear', () => {
+  const quantized = (name: string, chosen: (name: string) => boolean = () => true): Graph =>
+    quantizeLinear((tinyModels[name] as () => Graph)(), chosen);
+
+  test.each(Object.keys(tinyModels))('%s: every linear over shared bytes, every matrix q8', (name) => {
+    const before = (tinyModels[name] as () => Graph)();
+    const graph = quantized(name);
+    verify(graph);
+    expect(count(graph, 'linear')).toBe(0);
+    expect(count(graph, 'quantized_linear')).toBe(count(before, 'linear'));
+    const rows = graph.nodes.filter((n) => n.op === 'quantize_rows').map((n) => n.inputs.x);
+    expect(new Set(rows).size).toBe(rows.length);
+    for (const p of graph.params.values()) expect(p.dtype, p.name).toBe(p.shape.length === 2 ? 'q8' : 'f32');
+  });
+
+  test('a Llama layer keeps its 8 steps, and makes bytes where no norm comes before', async () => {
+    const { calls } = await lowerForCpu(quantized('llama'), { bf16Dot: false });
+    const layer = [
+      'rms_norm_quantized',
+      'quantized_linear',
+      'rope_kv_write',
+      'paged_attention',
+      'quantize_rows',
+      'quantized_linear',
+      'rms_norm_quantized',
+      'quantized_linear',
+      'quantize_rows',
+      'quantized_linear',
+    ];
+    const end = ['rms_norm', 'gather_rows', 'quantize_rows', 'quantized_linear'];
+    expect(calls.map((c) => c.kernel)).toEqual(['embedding', 'rope_table', ...layer, ...layer, ...end]);
+  });
+
+  test.each(cpuPlaces)('the fused graph gives what the plain one does, on $name', async (place) => {
+    for (const name of ['llama', 'qwen3', 'gpt2']) {
+      const program = programOf(quantized(name));
+      const [want, got] = [await run(program, reference), await run(program, place)];
+      // A byte next to a half may go either way.
+      expect(distance(got.logits?.data ?? [], want.logits?.data ?? []), name).toBeLessThan(2e-2);
+    }
+  });
+
+  test('takes what is chosen, and leaves alone what others read', () => {
+    const some = quantized('llama', (name) => name.includes('mlp'));
+    expect(count(some, 'quantized_linear')).toBe(6);
+    expect(count(some, 'linear')).toBe(9);
+    const graph = new Graph();
+    const w = graph.param('w', 'f32', [4, 4]);
+    graph.output('y', linear(graph.input('x', 'f32', ['T', 4]), w));
+    graph.output('z', unary('exp', w));
+    expect(quantizeLinear(graph, () => true)).toBe(graph);
+  });
 });
 
 describe('fuse_linear', () => {

@@ -3,6 +3,13 @@ import { attention, pagedAttention } from './attention.js';
 import { samples as binary } from './binary.js';
 import { kvCopy, kvWrite, ropeKvWrite } from './cache.js';
 import { samples as embedding } from './embedding.js';
+import {
+  fusedQuantizedLinear,
+  layerNormQuantized,
+  quantizedLinear,
+  quantizeRows,
+  rmsNormQuantized,
+} from './int8.js';
 import { concat, gatherRows, reshape, slice, transpose } from './layout.js';
 import { fusedLinear, linear } from './linear.js';
 import { samples as matmul } from './matmul.js';
@@ -22,18 +29,22 @@ export const suites: Readonly<Record<string, readonly Sample[]>> = {
   binary,
   concat,
   embedding,
-  fused_linear: fusedLinear,
+  fused_linear: [...fusedLinear, ...fusedQuantizedLinear],
   gather_rows: gatherRows,
   kv_copy: kvCopy,
   kv_write: kvWrite,
   layer_norm: layerNorm,
+  layer_norm_quantized: layerNormQuantized,
   linear,
   matmul,
   padded_attention: paddedAttention,
   paged_attention: pagedAttention,
+  quantize_rows: quantizeRows,
+  quantized_linear: quantizedLinear,
   reduce,
   reshape,
   rms_norm: rmsNorm,
+  rms_norm_quantized: rmsNormQuantized,
   rope,
   rope_kv_write: ropeKvWrite,
   rope_table: ropeTable,

@@ -21,6 +21,8 @@ export interface Sample {
   readonly dims: Readonly<Record<string, number>>;
   /** Largest error, relative to the largest number of an output; left out: 1e-5. */
   readonly tolerance?: number;
+  /** How far whole numbers may be off; left out: 0. */
+  readonly steps?: number;
 }
 
 interface Range {
@@ -34,6 +36,8 @@ export interface Draw {
   /** Whole numbers from 0 to below − 1. */
   ids(shape: Shape, below: number): SampleInput;
   i32(data: readonly number[], shape?: Shape): SampleInput;
+  /** Bytes of an int8 product: rows padded with 0 to `wide`. */
+  bytes(rows: Shape, k: number, wide: number): SampleInput;
   /** A weight: f32 numbers that the executor makes `dtype` of. */
   param(shape: readonly number[], dtype?: DType, range?: Range): SampleInput;
   /** A cache of blocks with something in every place. */
@@ -60,6 +64,13 @@ export function drawn(
       dtype: 'i32',
       shape,
       data: Array.from({ length: count(shape) }, () => Math.floor(next() * below)),
+    }),
+    bytes: (rows, k, wide) => ({
+      dtype: 'i8',
+      shape: [...rows, wide],
+      data: Array.from({ length: count(rows) * wide }, (_, i) =>
+        i % wide < k ? Math.floor(next() * 255) - 127 : 0,
+      ),
     }),
     i32: (data, shape = [data.length]) => ({ dtype: 'i32', shape, data }),
     param: (shape, dtype = 'f32', range) => ({ dtype, shape, data: numbers(shape, range), from: 'param' }),

@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { DType } from '../../lib/dtype.js';
+import type { ElementType } from '../../lib/dtype.js';
 import { openCheckpoint } from '../../lib/weights/checkpoint.js';
 import { aliasedParams, checkParams, readParam } from '../../lib/weights/param_source.js';
 import { readTensor } from '../../lib/weights/read_tensor.js';
 import type { TensorInfo } from '../../lib/weights/safetensors.js';
 import { goldenRoot, hasGoldens } from './fixtures.js';
 
-function tensors(shapes: Record<string, number[]>, dtype: DType = 'f32'): Map<string, TensorInfo> {
+function tensors(shapes: Record<string, number[]>, dtype: ElementType = 'f32'): Map<string, TensorInfo> {
   const info = (name: string, shape: number[]) => ({
     name,
     dtype,

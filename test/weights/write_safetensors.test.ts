@@ -2,7 +2,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { DType } from '../../lib/dtype.js';
+import type { ElementType } from '../../lib/dtype.js';
 import { readTensorTyped } from '../../lib/weights/read_tensor.js';
 import { openSafetensors } from '../../lib/weights/safetensors.js';
 import { type TensorSource, writeSafetensors } from '../../lib/weights/write_safetensors.js';
@@ -56,7 +56,7 @@ describe('writeSafetensors', () => {
     const path = join(await temporaryDirectory(), 'a.safetensors');
     const tensor = fc.record({
       name: fc.string({ unit: 'grapheme' }).filter((name) => name !== '__metadata__'),
-      dtype: fc.constantFrom<DType>('u8', 'i8', 'bool'),
+      dtype: fc.constantFrom<ElementType>('u8', 'i8', 'bool'),
       shape: fc.array(fc.nat(4), { maxLength: 4 }),
     });
     const list = fc.uniqueArray(tensor, { selector: ({ name }) => name, maxLength: 8 });
