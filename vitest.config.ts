@@ -7,7 +7,7 @@ const suites: Readonly<Record<string, object>> = {
   // The promises of docs/CONFORMANCE.md, one after the other, as some of them are timed: `npm run conformance`.
   conformance: {
     include: [
-      'test/conformance/*.test.ts',
+      'test/conformance/**/*.test.ts',
       'test/generate/{life_cycle,serving,streaming}.test.ts',
       'test/exec/available_memory.test.ts',
     ],
@@ -21,7 +21,7 @@ const suites: Readonly<Record<string, object>> = {
 export default defineConfig(({ mode }) => ({
   test: suites[mode] ?? {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/cpus/**', 'test/conformance/*.test.ts'],
+    exclude: ['test/cpus/**', 'test/conformance/**'],
     testTimeout: 60_000,
   },
 }));

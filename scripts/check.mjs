@@ -44,7 +44,16 @@ const suites = {
       sanitizerEnv,
     ),
   ],
-  full: () => [...suites.kernels(), ...suites.cpus(), ...suites.asan()],
+  malformed: () => [
+    npm('build'),
+    vitest('vitest-malformed', [
+      '--mode',
+      'conformance',
+      'test/conformance/malformed',
+      ...process.argv.slice(3),
+    ]),
+  ],
+  full: () => [...suites.kernels(), ...suites.cpus(), ...suites.malformed(), ...suites.asan()],
 };
 
 const suite = process.argv[2] ?? '';

@@ -123,7 +123,7 @@ function vocabularies(): Mutant[] {
     ...(['byteLevel', 'unigram', 'wordLevel'] as const).flatMap((base) =>
       kinds
         .filter((value) => !(base === 'unigram' && Array.isArray(value)))
-        .map((value) => change('vocabulary', base, 'model.vocab', value, ['vocab'])),
+        .map((value) => change('vocabulary', base, 'model.vocab', value, [/vocab|merges/])),
     ),
     ...pieces.map(([what, piece]) =>
       mutant('vocabulary', 'unigram', what, put(tokenizers.unigram, 'model.vocab', [...unigram, piece])),
