@@ -87,13 +87,6 @@ inline void peak_fma_run(const PeakComputeArgs&, int64_t begin, int64_t end, voi
     return fma(acc, x, x);
   });
 }
-#if !defined(__AMX_BF16__)  // peaks_amx.h
-inline void peak_dot_run(const PeakComputeArgs&, int64_t begin, int64_t end, void* scratch) {
-  peak_chains<64>(end - begin, scratch, [](F32x16 acc, const float* p) {
-    const uint16_t* pairs = reinterpret_cast<const uint16_t*>(p);
-    return dot_bf16(acc, pairs, pairs);
-  });
-}
 constexpr int kPeakInt8Chains = kInt8TileDots * int8_tile_panels(kInt8TileDots);
 
 // The same for bytes: products of a panel's bytes and x, both 1, in the chains of int8's register tile.
@@ -121,6 +114,14 @@ inline void peak_int8_run(const PeakComputeArgs&, int64_t begin, int64_t end, vo
 #pragma GCC unroll 32
   for (int c = 0; c < kPeakInt8Chains; ++c) all = all + Int8Dot::row<0>(sums[c]);
   all.store(static_cast<float*>(scratch));
+}
+
+#if !defined(__AMX_BF16__)  // peaks_amx.h
+inline void peak_dot_run(const PeakComputeArgs&, int64_t begin, int64_t end, void* scratch) {
+  peak_chains<64>(end - begin, scratch, [](F32x16 acc, const float* p) {
+    const uint16_t* pairs = reinterpret_cast<const uint16_t*>(p);
+    return dot_bf16(acc, pairs, pairs);
+  });
 }
 constexpr Kernel<PeakComputeArgs> peak_dot_kernel() {
   return {peak_compute_tiles, peak_scratch, kHasDotBF16 ? peak_dot_run : nullptr};
