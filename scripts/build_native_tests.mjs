@@ -66,6 +66,15 @@ const lacksSimde = () => {
     return true;
   }
 };
+const hasThemItself = () => {
+  try {
+    return /^flags.*\bavx512_vnni\b.*\bavx512_bf16\b|^flags.*\bavx512_bf16\b.*\bavx512_vnni\b/m.test(
+      readFileSync('/proc/cpuinfo', 'utf8'),
+    );
+  } catch {
+    return false;
+  }
+};
 let emulated = options.has('--emulate') ? ['avx512', 'avx512_bf16'] : [];
 const skip = (why) => {
   console.log(`skipped: ${emulated.join(', ')} emulated, ${why}`);
@@ -75,6 +84,7 @@ if (emulated.length > 0) {
   const headers =
     'without the SIMDe headers (Debian: libsimde-dev, or the environment variable SIMDE_INCLUDE)';
   if (process.arch !== 'x64') skip(`not on ${process.arch}`);
+  else if (hasThemItself()) skip('this CPU has them itself');
   else if (lacksSimde()) {
     if (process.env.CI && process.env.CI !== 'false') {
       console.error(`failed: CI is set, and ${emulated.join(', ')} cannot be emulated ${headers}`);

@@ -51,6 +51,14 @@ inline __m256 extractf32x8_ps(__m512 a, int half) {
   memcpy(&r, reinterpret_cast<const char*>(&a) + 32 * half, 32);
   return r;
 }
+inline __m512i madd_epi16(__m512i a, __m512i b) {
+  int16_t x[32], y[32];
+  memcpy(x, &a, 64);
+  memcpy(y, &b, 64);
+  Lanes<int32_t> r;
+  for (int i = 0; i < 16; ++i) r.v[i] = x[2 * i] * y[2 * i] + x[2 * i + 1] * y[2 * i + 1];
+  return vector_of<__m512i>(r);
+}
 inline __m512i cvtepu16_epi32(__m256i a) {
   uint16_t h[16];
   memcpy(h, &a, 32);
@@ -134,6 +142,8 @@ inline __m512 dpbf16_ps(__m512 acc, __m512bh a, __m512bh b) {
 #undef _mm512_cvtps_ph
 #undef _mm512_scalef_ps
 #undef _mm512_dpbf16_ps
+#undef _mm512_madd_epi16  // SIMDe 0.7.4 takes the masked one's operands under this name
+#define _mm512_madd_epi16(a, b) triga_emulated::madd_epi16(a, b)
 #define _mm512_maskz_loadu_ps(m, p) triga_emulated::maskz_loadu_ps(m, p)
 #define _mm512_mask_storeu_ps(p, m, a) triga_emulated::mask_storeu_ps(p, m, a)
 #define _mm512_extractf32x8_ps(a, half) triga_emulated::extractf32x8_ps(a, half)
