@@ -152,7 +152,7 @@ void TestChains(uint64_t seed) {
     Check(runs >= shortest && runs <= longest, "as many runs as were asked for");
     Check(code.empty() || (way == 3 && code == "ABORTED"), "a burst ends well, not " + code);
   }
-  session->Dispose();
+  DisposeOf(session);
 }
 
 // Told between two runs, a burst ends after the one that has just been told of: neither earlier nor later.

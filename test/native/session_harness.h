@@ -91,6 +91,9 @@ ParamSpec VectorOf(const std::vector<float>& data);
 // Loads parameters and waits; the code of the end.
 std::string LoadAll(const std::shared_ptr<Session>& session, std::vector<ParamSpec> specs);
 
+// Disposes, waits, and checks that everything was given back.
+void DisposeOf(const std::shared_ptr<Session>& session);
+
 // A copy of the bytes of a list of numbers, as a run's input.
 template <class T>
 std::vector<char> BytesIn(const std::vector<T>& values) {

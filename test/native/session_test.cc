@@ -47,6 +47,13 @@ std::string LoadAll(const std::shared_ptr<Session>& session, std::vector<ParamSp
   return outcome.Code();
 }
 
+void DisposeOf(const std::shared_ptr<Session>& session) {
+  Outcome outcome;
+  Session::Dispose(session, outcome.MakeCompletion());
+  Check(outcome.Code().empty(), "disposal ends well");
+  Check(!session->busy() && session->bytes() == 0, "disposal gives everything back");
+}
+
 namespace {
 
 constexpr int64_t kIn = 24, kOut = 40, kMostRows = 64;
@@ -159,8 +166,7 @@ void Live(uint64_t seed, const std::vector<std::vector<float>>& expected) {
   canceller.join();
   Check(finished > 0, "some runs come to their end");
   Check(!session->busy(), "a session is idle after its last job");
-  session->Dispose();
-  Check(session->bytes() == 0, "disposal gives everything back");
+  DisposeOf(session);
 }
 
 void TestBesideOthers() {
@@ -231,7 +237,10 @@ void TestLoading() {
         session->Cancel();
         const std::string code = outcome.Code();
         Check(code.empty() || code == "ABORTED", "a load ends well or is aborted, not " + code);
-        session->Dispose();
+        if (random.Below(2) == 0)
+          DisposeOf(session);
+        else
+          Session::Dispose(session, nullptr);  // as when the owner is collected
       }
     });
   }
