@@ -139,7 +139,9 @@ if (withKernels)
 // The engine's own sources, but for what speaks to node; on the scalar kernels, whose memory sanitizers see.
 const engine = variables.native_sources
   .filter((file) => file.startsWith('native/'))
-  .filter((file) => !/["<](napi\.h|native\/environment\.h)[">]/.test(readFileSync(path.join(root, file), 'utf8')));
+  .filter(
+    (file) => !/["<](napi\.h|native\/environment\.h)[">]/.test(readFileSync(path.join(root, file), 'utf8')),
+  );
 const engineObject = (file) => object(`engine_${path.basename(file, '.cc')}`);
 const engineTests = ['engine_test', 'pool_test', 'session_test', 'burst_test'];
 if (!cross) {
@@ -181,7 +183,12 @@ await both(jobs);
 const link = cross ? ['-static'] : ['-pthread']; // static: qemu then needs no system root
 if (withKernels) {
   const objects = [...isas.map(object), object('dispatch'), ...link];
-  await compile([...['kernels_test', ...families].map(object), ...objects, '-o', path.join(out, 'kernels_test')]);
+  await compile([
+    ...['kernels_test', ...families].map(object),
+    ...objects,
+    '-o',
+    path.join(out, 'kernels_test'),
+  ]);
   if (!cross) await compile([object('bench_kernels'), ...objects, '-o', path.join(out, 'bench_kernels')]);
 }
 if (!cross) {

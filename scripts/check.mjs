@@ -21,6 +21,7 @@ const node = (...args) => ({
 });
 const vitest = (name, args, env = () => ({})) => ({ name, run: () => runVitest(name, args, env()) });
 
+const malformedFiles = ['--mode', 'conformance', 'test/conformance/malformed'];
 const suites = {
   test: () => [
     npm('build'),
@@ -40,20 +41,24 @@ const suites = {
     npm('build:asan'),
     vitest(
       'vitest-asan',
-      ['test/native', 'test/exec', 'test/models', ...process.argv.slice(3)],
+      ['test/native', 'test/exec', 'test/models', 'test/generate/life_cycle', ...process.argv.slice(3)],
       sanitizerEnv,
     ),
+    vitest('vitest-asan-malformed', malformedFiles, sanitizerEnv),
+    node('scripts/build_native_tests.mjs', '--engine', '--sanitize', '--run'),
   ],
+  tsan: () => [node('scripts/build_native_tests.mjs', '--tsan', '--run')],
   malformed: () => [
     npm('build'),
-    vitest('vitest-malformed', [
-      '--mode',
-      'conformance',
-      'test/conformance/malformed',
-      ...process.argv.slice(3),
-    ]),
+    vitest('vitest-malformed', [...malformedFiles, ...process.argv.slice(3)]),
   ],
-  full: () => [...suites.kernels(), ...suites.cpus(), ...suites.malformed(), ...suites.asan()],
+  full: () => [
+    ...suites.kernels(),
+    ...suites.cpus(),
+    ...suites.malformed(),
+    ...suites.asan(),
+    ...suites.tsan(),
+  ],
 };
 
 const suite = process.argv[2] ?? '';
