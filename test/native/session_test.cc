@@ -201,7 +201,7 @@ void TestLettingGo() {
 
 ParamSpec FromFile(const std::string& file, int64_t n, int64_t k) {
   ParamPart part;
-  part.file = file;
+  part.place.file = file;
   part.n = n;
   part.k = k;
   return PanelsOf({part});
