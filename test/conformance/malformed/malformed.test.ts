@@ -11,7 +11,7 @@ import { weightsMutants } from './weights_mutants.js';
 
 // Malformed files are typed errors, or models that work. Each mutant is tried in a process of its own kind (probe.ts), so that a
 // crash, a hang or a lack of memory is a failed mutant with a number. To replay some:
-//   TRIGA_MUTANTS=17,1203 TRIGA_MUTANT_SEED=1 npx vitest run test/conformance/malformed
+//   TRIGA_MUTANTS=17,1203 TRIGA_MUTANT_SEED=1 npx vitest run --mode conformance test/conformance/malformed
 const seed = Number(process.env.TRIGA_MUTANT_SEED ?? 1);
 const wanted = process.env.TRIGA_MUTANTS?.split(',').map(Number);
 

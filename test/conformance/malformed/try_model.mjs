@@ -68,6 +68,30 @@ async function use(model) {
     }
   }
   if (hasTokenizer(model)) await useTokenizer(model);
+  await leaveOff(model, prompt);
+}
+
+/** Requests that are aborted at once and soon, one that is left, and one under way when the model is disposed. */
+async function leaveOff(model, prompt) {
+  const options = { doSample: false, numBeams: 1, numReturnSequences: 1, eosTokenId: [] };
+  for (const wait of [0, 1]) {
+    const abort = new AbortController();
+    const request = model.generate(prompt, { ...options, signal: abort.signal });
+    setTimeout(() => abort.abort(), wait);
+    const error = await request.then(
+      () => undefined,
+      (reason) => reason,
+    );
+    if (error && error.name !== 'AbortError' && !(error instanceof TrigaError)) throw error;
+  }
+  for await (const _ of model.generate(prompt, options)) break;
+  const pending = model.generate(prompt, options).then(
+    () => undefined,
+    (reason) => reason,
+  );
+  await model.dispose();
+  const error = await pending;
+  if (error && !(error instanceof TrigaError)) throw error;
 }
 
 function hasTokenizer(model) {
