@@ -48,10 +48,7 @@ const suites = {
     node('scripts/build_native_tests.mjs', '--engine', '--sanitize', '--run'),
   ],
   tsan: () => [node('scripts/build_native_tests.mjs', '--tsan', '--run')],
-  malformed: () => [
-    npm('build'),
-    vitest('vitest-malformed', [...malformedFiles, ...process.argv.slice(3)]),
-  ],
+  malformed: () => [npm('build'), vitest('vitest-malformed', [...malformedFiles, ...process.argv.slice(3)])],
   full: () => [
     ...suites.kernels(),
     ...suites.cpus(),

