@@ -16,3 +16,6 @@ export async function hiddenStates(model: TextModel, ids: readonly number[]): Pr
 
 /** Instruction sets that this machine can run, best first. */
 export const availableIsas = (): readonly string[] => loadBinding().isas;
+
+/** Bytes outside its heap that V8 has been told of; `process.memoryUsage()` shows buffers only. */
+export const externalBytes = (): number => loadBinding().externalBytes();

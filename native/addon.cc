@@ -347,6 +347,12 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
   int64_t told_ = 0;   // to V8
 };
 
+// What V8 counts of memory outside its heap, for which it has no other window.
+Napi::Value ExternalBytes(const Napi::CallbackInfo& info) {
+  const int64_t bytes = Napi::MemoryManagement::AdjustExternalMemory(info.Env(), 0);
+  return Napi::Number::New(info.Env(), static_cast<double>(bytes));
+}
+
 Napi::Value SetErrorFactory(const Napi::CallbackInfo& info) {
   if (info[0].IsFunction())
     Environment::Of(info.Env()).SetErrorFactory(info[0].As<Napi::Function>());
@@ -364,6 +370,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("isas", isas);
   exports.Set("defaultThreads", Napi::Number::New(env, DefaultThreads()));
   exports.Set("setErrorFactory", Napi::Function::New(env, SetErrorFactory));
+  exports.Set("externalBytes", Napi::Function::New(env, ExternalBytes));
   exports.Set("Session", SessionWrap::Define(env));
   return exports;
 }

@@ -107,6 +107,8 @@ export interface Binding {
   /** Physical cores within affinity and the container's quota. */
   readonly defaultThreads: number;
   setErrorFactory(factory: (code: string, message: string) => Error): void;
+  /** What V8 has been told of memory outside its heap, by everybody in this thread. */
+  externalBytes(): number;
   readonly Session: new (isa: string | undefined, threads: number) => NativeSession;
 }
 

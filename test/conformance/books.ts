@@ -1,0 +1,30 @@
+import { expect } from 'vitest';
+import { clean, runNode } from '../run_node.js';
+
+/** What a process holds, by the system's books. */
+export interface Books {
+  readonly rss: number;
+  readonly threads: number;
+  readonly files: number;
+}
+
+/** Runs `work` again and again in a process of its own; its books after each of these rounds. Linux only. */
+export async function booksAfter(rounds: readonly number[], source: string, work: string): Promise<Books[]> {
+  const code = `
+    import { readdirSync } from 'node:fs';
+    import { setTimeout as wait } from 'node:timers/promises';
+    const source = ${JSON.stringify(source)};
+    const collect = async () => { for (let i = 0; i < 3; i++) { gc(); await wait(20); } };
+    const count = (what) => readdirSync('/proc/self/' + what).length;
+    const books = [];
+    for (let round = 1; round <= ${Math.max(...rounds)}; round++) {
+      ${work}
+      if (!${JSON.stringify(rounds)}.includes(round)) continue;
+      await collect();
+      books.push({ rss: process.memoryUsage.rss(), threads: count('task'), files: count('fd') });
+    }
+    console.log(JSON.stringify(books));`;
+  const ended = await runNode(code, { flags: ['--expose-gc'], timeout: 170_000 });
+  expect(ended).toMatchObject(clean);
+  return JSON.parse(ended.out) as Books[];
+}
