@@ -5,6 +5,9 @@
 #include <string>
 
 #include "native/error.h"
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #if defined(__unix__) || defined(__APPLE__)
 #include <sys/mman.h>
 #define TRIGA_MMAP 1
@@ -67,6 +70,12 @@ Memory::~Memory() {
   _aligned_free(data_);
 #else
   std::free(data_);
+#endif
+}
+
+void ReturnFreeMemory() {
+#ifdef __GLIBC__
+  malloc_trim(0);
 #endif
 }
 

@@ -264,6 +264,7 @@ class DisposeJob final : public SessionJob {
     session_->states_.clear();
     session_->arena_ = Memory();
     session_->scratch_ = Memory();
+    ReturnFreeMemory();
     return true;
   }
 };

@@ -7,16 +7,23 @@ import { heldBytes } from './garbage.js';
 
 const MiB = 2 ** 20;
 
-function expectSteady([early, last]: readonly Books[]): void {
-  expect(last).toMatchObject({ threads: early?.threads, files: early?.files });
-  expect(((last?.rss ?? 0) - (early?.rss ?? 0)) / 1e6, 'MB').toBeLessThan(5);
+/** Five rounds up to one: what is resident goes up and down by some MB from one round to the next. */
+const upTo = (round: number): number[] => [4, 3, 2, 1, 0].map((before) => round - before);
+
+/** Books of five early rounds, then of five late ones: the medians count. */
+function expectSteady(books: readonly Books[]): void {
+  const middle = (five: readonly Books[]): number => five.map(({ rss }) => rss).sort((a, b) => a - b)[2] ?? 0;
+  const [early, late] = [books.slice(0, 5), books.slice(5)];
+  const { threads, files } = early[4] as Books;
+  expect(late[4]).toMatchObject({ threads, files });
+  expect((middle(late) - middle(early)) / 1e6, 'MB').toBeLessThan(5);
 }
 
 describe.skipIf(process.platform !== 'linux')('a process that goes on and on', () => {
   test('200 times loaded, used and disposed: at most 5 MB more after the last than after the 20th, as many threads, as many open files', async () => {
     expectSteady(
       await booksAfter(
-        [20, 200],
+        [...upTo(20), ...upTo(200)],
         await smallModel(),
         `const model = await loadTextModel(source, { device: 'cpu' });
          await model.generate('Once', { maxNewTokens: 8, eosTokenId: [] });
@@ -28,7 +35,7 @@ describe.skipIf(process.platform !== 'linux')('a process that goes on and on', (
   test('100 loads aborted at any moment: as many threads, as many open files, no memory lost', async () => {
     expectSteady(
       await booksAfter(
-        [20, 100],
+        [...upTo(20), ...upTo(100)],
         await smallModel(),
         `const abort = new AbortController();
          if (round > 1) setTimeout(() => abort.abort(), (round * 7) % 60);
@@ -50,7 +57,8 @@ describe('the memory of a model', () => {
     model = await loadWith(await smallModel(), { device: 'cpu' }, { kvBytes: 16 * MiB });
     const { bytes } = model.info;
     expect(bytes).toBeGreaterThan(2 * MiB);
-    expect(externalBytes() - before).toBeGreaterThanOrEqual(bytes);
+    // V8 counts buffers of JavaScript as well, which come and go.
+    expect(externalBytes() - before).toBeGreaterThan(bytes - MiB / 4);
     await model.dispose();
     expect(model.info.bytes).toBe(0);
     expect(externalBytes() - before).toBeLessThan(MiB);
