@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 /** Long suites, each with a mode of its own; all else is the default. */
 const suites: Readonly<Record<string, object>> = {
   // Foreign CPUs, which want emulators: `npm run test:cpus`.
-  cpus: { include: ['test/cpus/*.test.ts'] },
+  cpus: { include: ['test/cpus/*.test.ts'], testTimeout: 300_000, hookTimeout: 300_000 },
   // The promises of docs/CONFORMANCE.md, one after the other, as some of them are timed: `npm run conformance`.
   conformance: {
     include: [
