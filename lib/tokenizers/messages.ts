@@ -39,7 +39,9 @@ export type WorkerReply =
   | { readonly call: number; readonly value: Uint32Array | string }
   | { readonly call: number; readonly failure: WorkerFailure };
 
+/** `running` comes first, as soon as the worker's modules are loaded. */
 export type WorkerMessage =
+  | { readonly running: true }
   | { readonly ready: TokenizerManifest }
   | { readonly failed: WorkerFailure }
   | { readonly replies: readonly WorkerReply[] };

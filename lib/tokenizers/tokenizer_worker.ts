@@ -30,6 +30,8 @@ const script = new URL('../../dist/tokenizers/worker.js', import.meta.url);
  */
 export class TokenizerWorker {
   readonly #worker: Worker;
+  /** Settles when the thread has loaded its modules: Node leaves their files open if it is ended before. */
+  readonly #running: Promise<unknown>;
   readonly #pending = new Map<number, Pending>();
   #outbox: WorkerRequest[] = [];
   #lastCall = 0;
@@ -37,6 +39,7 @@ export class TokenizerWorker {
 
   private constructor(worker: Worker) {
     this.#worker = worker;
+    this.#running = new Promise((resolve) => worker.once('message', resolve).once('exit', resolve));
   }
 
   /** Starts a worker on `directory`/tokenizer.json. Ends it again if that fails or `signal` aborts. */
@@ -53,6 +56,7 @@ export class TokenizerWorker {
         abort = () => reject(abortError(signal?.reason));
         signal?.addEventListener('abort', abort, { once: true });
         thread.on('message', (message: WorkerMessage) => {
+          if ('running' in message) return;
           if ('ready' in message) resolve(message.ready);
           else if ('failed' in message) reject(errorOf(message.failed));
           else worker.#receive(message);
@@ -106,7 +110,7 @@ export class TokenizerWorker {
   dispose(): void {
     this.#end(() => new InvalidArgumentError('tokenizer: expected a live tokenizer, got a disposed one'));
     this.#worker.unref();
-    void this.#worker.terminate();
+    void this.#running.then(() => this.#worker.terminate());
   }
 
   #flush(): void {

@@ -102,4 +102,5 @@ function post(message: WorkerMessage): void {
   parentPort?.postMessage(message);
 }
 
+post({ running: true });
 start(workerData as WorkerStart);
