@@ -33,6 +33,10 @@ const suites = {
   ],
   kernels: () => [node('scripts/build_native_tests.mjs', '--emulate', '--run')],
   cpus: () => [npm('build'), vitest('vitest-cpus', ['--mode', 'cpus', ...process.argv.slice(3)])],
+  conformance: () => [
+    npm('build'),
+    vitest('vitest-conformance', ['--mode', 'conformance', ...process.argv.slice(3)]),
+  ],
   asan: () => [
     npm('build:asan'),
     vitest(
@@ -48,7 +52,7 @@ const suites = {
   full: () => [
     ...suites.kernels(),
     ...suites.cpus(),
-    ...suites.malformed(),
+    ...suites.conformance(),
     ...suites.asan(),
     ...suites.tsan(),
   ],
