@@ -77,25 +77,70 @@ export function roundTo(dtype: DType, x: number): number {
   return dtype === 'f32' ? Math.fround(x) : x;
 }
 
+/** Bits of the binary16 number nearest to x. */
+function numberToF16(x: number): number {
+  const y = roundToF16(x);
+  if (Number.isNaN(y)) return 0x7e00;
+  f32Scratch[0] = y;
+  const u = u32Scratch[0] as number;
+  const sign = (u >>> 16) & 0x8000;
+  if (!Number.isFinite(y)) return sign | 0x7c00;
+  if (Math.abs(y) < 2 ** -14) return sign | (Math.abs(y) * 2 ** 24);
+  return sign | (((u >>> 13) & 0x3ffff) - (112 << 10));
+}
+
+/** The largest magnitude among x[begin], … x[end − 1]; NaN if one of them is. */
+function largest(x: Float32Array, begin: number, end: number): number {
+  let most = 0;
+  for (let i = begin; i < end; i++) {
+    const size = Math.abs(x[i] as number);
+    if (size <= most) continue;
+    most = size;
+    if (Number.isNaN(size)) break;
+  }
+  return most;
+}
+
+/** d of a group: what its bytes are multiplied with, before it is rounded to f16. */
+const q8Step = (x: Float32Array, begin: number): number =>
+  Math.fround(largest(x, begin, Math.min(begin + q8Group, x.length)) / 127);
+
+/** The scales of a row of numbers in q8, as the bits of f16: max |x| / 127 of each group. */
+export function q8RowScales(x: Float32Array, scales: Uint16Array): void {
+  for (let begin = 0; begin < x.length; begin += q8Group)
+    scales[begin / q8Group] = numberToF16(q8Step(x, begin));
+}
+
 /**
- * Rows of `width` numbers as q8 holds them, in f32 by ggml's definition (quantize_row_q8_0_ref): d = max |x| / 127, q = x · (1 / d) to
- * the nearest integer, halves away from 0, and q times d as f16. A group whose d is not finite becomes NaN.
+ * The bytes of a row of numbers in q8, in f32 by ggml's definition (quantize_row_q8_0_ref): with d = max |x| / 127 of the group,
+ * x · (1 / d) to the nearest integer, halves away from 0.
  */
+export function q8RowBytes(x: Float32Array, bytes: Int8Array): void {
+  const bits = new Int32Array(x.buffer, x.byteOffset, x.length);
+  for (let begin = 0; begin < x.length; begin += q8Group) {
+    const inverse = Math.fround(1 / q8Step(x, begin));
+    const factor = inverse < Number.POSITIVE_INFINITY ? inverse : 0;
+    const end = Math.min(begin + q8Group, x.length);
+    for (let i = begin; i < end; i++) {
+      const size = (Math.abs(Math.fround((x[i] as number) * factor)) + 0.5) | 0;
+      const sign = (bits[i] as number) >> 31; // a branch on it would be mispredicted every other time
+      bytes[i] = (size ^ sign) - sign;
+    }
+  }
+}
+
+/** Rows of `width` numbers rounded to what q8 holds. A group whose scale is not finite becomes NaN. */
 export function roundToQ8(x: Float64Array, width: number): Float64Array {
-  const { fround } = Math;
   const rounded = new Float64Array(x.length);
+  const bytes = new Int8Array(width);
+  const scales = new Uint16Array(q8Scales(width));
   for (let row = 0; row < x.length; row += width) {
-    for (let begin = row; begin < row + width; begin += q8Group) {
-      const group = x.subarray(begin, Math.min(begin + q8Group, row + width));
-      const d = fround(group.reduce((most, v) => Math.max(most, Math.abs(fround(v))), 0) / 127);
-      const inverse = fround(1 / d);
-      const factor = Number.isFinite(inverse) ? inverse : 0;
-      const scale = roundToF16(d);
-      group.forEach((v, i) => {
-        const t = fround(fround(v) * factor);
-        const q = Math.sign(t) * Math.floor(Math.abs(t) + 0.5);
-        rounded[begin + i] = Number.isFinite(scale) ? q * scale : Number.NaN;
-      });
+    const numbers = Float32Array.from(x.subarray(row, row + width));
+    q8RowScales(numbers, scales);
+    q8RowBytes(numbers, bytes);
+    for (let i = 0; i < width; i++) {
+      const scale = f16ToNumber(scales[Math.floor(i / q8Group)] as number);
+      rounded[row + i] = Number.isFinite(scale) ? (bytes[i] as number) * scale : Number.NaN;
     }
   }
   return rounded;

@@ -1,3 +1,4 @@
+export { type QuantizeOptions, type QuantizeResult, quantizeModel } from './compress/quantize_model.js';
 export {
   DeviceUnavailableError,
   type ErrorCode,

@@ -6,6 +6,7 @@ import { addEval } from './eval.js';
 import { addExport } from './export.js';
 import { addGenerate } from './generate.js';
 import { addInspect } from './inspect.js';
+import { addQuantize } from './quantize.js';
 import { reportFailure, usageOutput } from './report.js';
 import { tameStreams } from './terminal.js';
 
@@ -37,6 +38,7 @@ addGenerate(program);
 addInspect(program);
 addEval(program);
 addBench(program);
+addQuantize(program);
 addExport(program);
 
 tameStreams();

@@ -9,6 +9,7 @@ import { elementCount, type RunData, type Tensor } from '../tensor.js';
 import {
   type ParamInfo,
   type ParamSource,
+  paramOf,
   readParam,
   scaleError,
   storedBytes,
@@ -50,7 +51,7 @@ class ReferenceSession implements Session {
     for (const value of primitives.params.values()) {
       throwIfAborted(signal);
       if (!this.#params.has(value.name)) {
-        const data = await readParam(this.#source, value.name, { signal });
+        const data = await readParam(paramOf(this.#source, value.name), { signal });
         const info = this.#source.get(value.name) as ParamInfo;
         this.#params.set(value.name, {
           shape: evalShape(value.shape, {}),

@@ -1,11 +1,7 @@
-import { copyFile, mkdir, readdir, realpath } from 'node:fs/promises';
-import { join } from 'node:path';
-import { InvalidArgumentError, throwIfAborted, UnsupportedError } from '../errors.js';
+import { throwIfAborted, UnsupportedError } from '../errors.js';
 import { buildPaddedTextGraph } from '../models/text_graph.js';
-import { isHubSource } from '../weights/is_hub_source.js';
+import { checkPaths, copySideFiles, localDirectory, makeDirectory } from '../weights/model_directory.js';
 import { checkParams } from '../weights/param_source.js';
-import { writeError } from '../weights/replace_file.js';
-import { isSideFile } from '../weights/side_files.js';
 import { checkCall } from './check_call.js';
 import { openTextModel } from './open_text_model.js';
 import { weightTypes } from './weighted_graph.js';
@@ -44,14 +40,12 @@ export async function exportOnnx(
   options: ExportOnnxOptions = {},
 ): Promise<ExportOnnxResult> {
   checkCall('exportOnnx', options, known);
-  for (const [name, path] of Object.entries({ source, directory }))
-    if (typeof path !== 'string' || path === '')
-      throw new InvalidArgumentError(`exportOnnx: expected ${name} to be a path, got ${String(path)}`);
+  checkPaths('exportOnnx', { source, directory });
   const { signal, onProgress } = options;
   throwIfAborted(signal);
   // Protocol buffers, which only an export needs, cost the import of the package nothing.
   const { dataFile, modelFile, writeModel } = await import('../onnx/write_model.js');
-  const from = isHubSource(source) ? await download(source, signal) : source;
+  const from = await localDirectory(source, signal);
   const { family, config, params } = await openTextModel(from, { signal });
   const typeOf = weightTypes(params, options.weights ?? 'stored');
   const graph = buildPaddedTextGraph(family, config, (name) => (typeOf(name) === 'f16' ? 'f16' : 'f32'));
@@ -71,29 +65,4 @@ export async function exportOnnx(
   });
   const copied = await copySideFiles(from, directory, signal);
   return { directory, files: [modelFile, dataFile, ...copied], bytes };
-}
-
-/** The directory of a Hub source. */
-async function download(source: string, signal: AbortSignal | undefined): Promise<string> {
-  const { resolveHubModel } = await import('../weights/hub.js');
-  return await resolveHubModel(source, { signal });
-}
-
-async function makeDirectory(directory: string): Promise<void> {
-  await mkdir(directory, { recursive: true }).catch((error: unknown) => {
-    throw writeError(directory, error);
-  });
-}
-
-/** Copies configuration, tokenizer and template; into the model's own directory, nothing. */
-async function copySideFiles(from: string, to: string, signal: AbortSignal | undefined): Promise<string[]> {
-  const files = (await readdir(from)).filter(isSideFile).sort();
-  if ((await realpath(from)) === (await realpath(to))) return files;
-  for (const file of files) {
-    throwIfAborted(signal);
-    await copyFile(join(from, file), join(to, file)).catch((error: unknown) => {
-      throw writeError(join(to, file), error);
-    });
-  }
-  return files;
 }

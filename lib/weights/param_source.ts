@@ -89,21 +89,22 @@ export function memoryParams(
 }
 
 /** Shape of the parameter, which is the stored shape unless that is its transpose. */
-const paramShape = ({ shape, transposed }: ParamInfo): readonly number[] =>
+export const paramShape = ({ shape, transposed }: ParamInfo): readonly number[] =>
   transposed ? shape.toReversed() : shape;
 
-/**
- * Reads a parameter as float64, row-major in its own shape (not the stored one, where that is transposed).
- * Errors: ModelFormatError if there is none of that name or its file was cut short; OutOfMemoryError; AbortError.
- */
-export async function readParam(
-  source: ParamSource,
-  name: string,
-  options: ReadTensorOptions = {},
-): Promise<Float64Array> {
+/** The parameter of that name. Throws ModelFormatError if there is none. */
+export function paramOf(source: ParamSource, name: string): ParamInfo {
   const info = source.get(name);
   if (info === undefined)
     throw new ModelFormatError(`checkpoint: expected tensor ${show(name)}, got none of that name`);
+  return info;
+}
+
+/**
+ * Reads a parameter as float64, row-major in its own shape (not the stored one, where that is transposed).
+ * Errors: ModelFormatError if its file was cut short; OutOfMemoryError; AbortError.
+ */
+export async function readParam(info: ParamInfo, options: ReadTensorOptions = {}): Promise<Float64Array> {
   if (info.data) return Float64Array.from(info.data);
   const data = await readTensor(info, { signal: options.signal, transposed: info.transposed });
   if (info.scales) scaleRows(info, data, await readTensor(info.scales, options));

@@ -10,10 +10,10 @@ import type { TensorInfo } from './safetensors.js';
  * with the rows of its result first, and beside it lies `name_scale`, F16 [N, ⌈K / 32⌉]: number k of row n is
  * name[n, k] · name_scale[n, ⌊k / 32⌋]. What is no matrix is stored as in any checkpoint.
  */
-const q8Config = { quant_method: 'triga', format: 'q8', group_size: q8Group } as const;
+export const q8Config = { quant_method: 'triga', format: 'q8', group_size: q8Group } as const;
 
 /** Name of the scales of the matrix of that name. */
-const scaleName = (name: string): string => `${name}_scale`;
+export const scaleName = (name: string): string => `${name}_scale`;
 
 /**
  * Whether config.json says that the weights are quantized as {@link q8Config} has it; no `quantization_config`: they are not.

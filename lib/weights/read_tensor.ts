@@ -115,9 +115,14 @@ export async function streamTensor(
 }
 
 function toF32(chunk: TensorArray, dtype: ElementType): Float32Array {
+  if (dtype === 'bf16') {
+    const bits = new Uint32Array(chunk.length);
+    for (let i = 0; i < bits.length; i++) bits[i] = (chunk[i] as number) << 16;
+    return new Float32Array(bits.buffer);
+  }
   const exact = new Float64Array(chunk.length);
   convert(chunk, dtype, exact);
-  return Float32Array.from(exact);
+  return new Float32Array(exact);
 }
 
 /** Passes the elements to `use` piece by piece, all in one reused buffer. */

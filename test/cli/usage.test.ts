@@ -11,8 +11,8 @@ describe('help', () => {
   test('lists the verbs that there are, and no others', async () => {
     const { code, stdout, stderr } = await triga(['--help']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    const verbs = [...stdout.matchAll(/^ {2}([a-z-]+) \[/gm)].map(([, verb]) => verb);
-    expect(verbs).toEqual(['generate', 'inspect', 'eval', 'bench', 'help']);
+    const verbs = [...stdout.matchAll(/^ {2}([a-z-]+) [ [<]/gm)].map(([, verb]) => verb);
+    expect(verbs).toEqual(['generate', 'inspect', 'eval', 'bench', 'quantize', 'export', 'help']);
     expect(stdout).toMatch(/Examples:\n {2}triga /);
   });
 
@@ -56,7 +56,7 @@ describe('help', () => {
 
 describe('wrong usage ends with 2 and a hint', () => {
   test.each([
-    ['quantize', "unknown command 'quantize'"],
+    ['distill', "unknown command 'distill'"],
     ['eval m', "required option '--text <file>' not specified"],
     [
       'bench m --tokens 0',
