@@ -8,6 +8,7 @@ export {
   TrigaError,
   UnsupportedError,
 } from './errors.js';
+export { type AttentionOperands, type Int8GemmOperands, kernels } from './exec/direct_kernels.js';
 export { type EvaluateOptions, type EvaluateResult, evaluateText } from './generate/evaluate_text.js';
 export { type ExportOnnxOptions, type ExportOnnxResult, exportOnnx } from './generate/export_onnx.js';
 export { type LoadOptions, loadTextModel } from './generate/load_text_model.js';

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/cpu/kernel.h"
+#include "native/direct.h"
 #include "native/environment.h"
 #include "native/error.h"
 #include "native/session.h"
@@ -78,6 +79,20 @@ std::pair<char*, size_t> ToMemory(const Napi::Value& v) {
   if (!v.IsTypedArray()) Bad("a typed array");
   const Napi::TypedArray array = v.As<Napi::TypedArray>();
   return {static_cast<char*>(array.ArrayBuffer().Data()) + array.ByteOffset(), array.ByteLength()};
+}
+
+const CpuKernels& ToKernels(const Napi::Value& v) {
+  const std::string isa = v.IsString() ? v.As<Napi::String>().Utf8Value() : "";
+  const CpuKernels* kernels = SelectKernels(isa.empty() ? nullptr : isa.c_str());
+  if (kernels) return *kernels;
+  throw EngineError(ErrorCode::kUnsupported,
+                    "this machine cannot run the instruction set \"" + isa + "\"");
+}
+
+int ToThreads(const Napi::Value& v) {
+  const int64_t threads = ToInt(v, "threads");
+  if (threads < 1 || threads > 1024) Bad("1 to 1024 threads");
+  return static_cast<int>(threads);
 }
 
 FilePlace ToPlace(const Napi::Object& o) {
@@ -191,14 +206,8 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
   // (isa: string | undefined, threads: number)
   explicit SessionWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<SessionWrap>(info) {
     Guard(info, [&](Napi::Env env) -> Napi::Value {
-      const std::string isa = info[0].IsString() ? info[0].As<Napi::String>().Utf8Value() : "";
-      const CpuKernels* kernels = SelectKernels(isa.empty() ? nullptr : isa.c_str());
-      if (!kernels)
-        throw EngineError(ErrorCode::kUnsupported,
-                          "this machine cannot run the instruction set \"" + isa + "\"");
-      const int64_t threads = ToInt(info[1], "threads");
-      if (threads < 1 || threads > 1024) Bad("1 to 1024 threads");
-      session_ = std::make_shared<Session>(*kernels, static_cast<int>(threads));
+      const CpuKernels& kernels = ToKernels(info[0]);
+      session_ = std::make_shared<Session>(kernels, ToThreads(info[1]));
       Environment::Of(env).Register(session_);
       return env.Undefined();
     });
@@ -353,6 +362,70 @@ Napi::Value ExternalBytes(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(bytes));
 }
 
+// Sizes of arrays, small enough that products of any two fit.
+int64_t ToSize(const Napi::Object& o, const char* name) {
+  const int64_t size = ToInt(o.Get(name), name);
+  if (size < 0 || size > INT32_MAX) Bad(std::string(name) + " from 0 to 2^31 - 1");
+  return size;
+}
+
+// The numbers of a typed array of so many elements.
+template <class T>
+T* ToNumbers(const Napi::Object& o, const char* name, int64_t count) {
+  const auto [data, bytes] = ToMemory(o.Get(name));
+  if (count > (int64_t{1} << 50) || bytes != static_cast<size_t>(count) * sizeof(T))
+    Bad(std::to_string(count) + " elements in " + name);
+  return reinterpret_cast<T*>(data);
+}
+
+// (isa, threads, operands and result)
+Napi::Value Int8Gemm(const Napi::CallbackInfo& info) {
+  return Guard(info, [&](Napi::Env env) {
+    if (!info[2].IsObject()) Bad("operands");
+    const Napi::Object o = info[2].As<Napi::Object>();
+    DirectInt8Gemm g{};
+    g.m = ToSize(o, "m");
+    g.n = ToSize(o, "n");
+    g.k = ToSize(o, "k");
+    g.group = ToSize(o, "groupSize");
+    if (g.group < 1 || std::min(g.group, g.k) > kMaxDirectGroup) Bad("a groupSize that is smaller");
+    const int64_t groups = (g.k + g.group - 1) / g.group;
+    g.a = ToNumbers<int8_t>(o, "a", g.m * g.k);
+    g.b = ToNumbers<int8_t>(o, "b", g.n * g.k);
+    g.a_scale = ToNumbers<float>(o, "aScale", g.m);
+    g.b_scale = ToNumbers<float>(o, "bScale", g.n * groups);
+    g.y = ToNumbers<float>(o, "y", g.m * g.n);
+    RunDirect(ToKernels(info[0]), ToThreads(info[1]), g);
+    return env.Undefined();
+  });
+}
+
+// (isa, threads, operands and result)
+Napi::Value Attention(const Napi::CallbackInfo& info) {
+  return Guard(info, [&](Napi::Env env) {
+    if (!info[2].IsObject()) Bad("operands");
+    const Napi::Object o = info[2].As<Napi::Object>();
+    DirectAttention a{};
+    a.rows = ToSize(o, "rows");
+    a.keys = ToSize(o, "keys");
+    a.heads = ToSize(o, "heads");
+    a.kv_heads = ToSize(o, "kvHeads");
+    a.head_dim = ToSize(o, "headDim");
+    a.window = ToSize(o, "window");
+    a.causal = o.Get("causal").ToBoolean();
+    if (a.kv_heads < 1 || a.head_dim < 1 || a.heads < 1 || a.heads % a.kv_heads != 0)
+      Bad("heads that are a multiple of kvHeads");
+    const int64_t most = int64_t{1} << 31, width = a.heads * a.head_dim;
+    if (width >= most) Bad("rows of less than 2^31 numbers");
+    a.q = ToNumbers<float>(o, "q", a.rows * width);
+    a.k = ToNumbers<float>(o, "k", a.keys * a.kv_heads * a.head_dim);
+    a.v = ToNumbers<float>(o, "v", a.keys * a.kv_heads * a.head_dim);
+    a.y = ToNumbers<float>(o, "y", a.rows * width);
+    RunDirect(ToKernels(info[0]), ToThreads(info[1]), a);
+    return env.Undefined();
+  });
+}
+
 Napi::Value SetErrorFactory(const Napi::CallbackInfo& info) {
   if (info[0].IsFunction())
     Environment::Of(info.Env()).SetErrorFactory(info[0].As<Napi::Function>());
@@ -371,6 +444,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("defaultThreads", Napi::Number::New(env, DefaultThreads()));
   exports.Set("setErrorFactory", Napi::Function::New(env, SetErrorFactory));
   exports.Set("externalBytes", Napi::Function::New(env, ExternalBytes));
+  exports.Set("int8Gemm", Napi::Function::New(env, Int8Gemm));
+  exports.Set("attention", Napi::Function::New(env, Attention));
   exports.Set("Session", SessionWrap::Define(env));
   return exports;
 }

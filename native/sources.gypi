@@ -2,6 +2,7 @@
   "variables": {
     "native_sources": [
       "native/addon.cc",
+      "native/direct.cc",
       "native/environment.cc",
       "native/file.cc",
       "native/memory.cc",

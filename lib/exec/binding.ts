@@ -99,6 +99,33 @@ export interface NativeSession {
   dispose(): Promise<void>;
 }
 
+export interface NativeInt8Gemm {
+  readonly a: Int8Array;
+  readonly b: Int8Array;
+  readonly aScale: Float32Array;
+  readonly bScale: Float32Array;
+  readonly y: Float32Array;
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly groupSize: number;
+}
+
+export interface NativeAttention {
+  readonly q: Float32Array;
+  readonly k: Float32Array;
+  readonly v: Float32Array;
+  readonly y: Float32Array;
+  readonly rows: number;
+  readonly keys: number;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  /** 0: all. */
+  readonly window: number;
+  readonly causal: boolean;
+}
+
 /** What the addon exports; native/addon.cc has the other side. */
 export interface Binding {
   readonly version: string;
@@ -109,6 +136,9 @@ export interface Binding {
   setErrorFactory(factory: (code: string, message: string) => Error): void;
   /** What V8 has been told of memory outside its heap, by everybody in this thread. */
   externalBytes(): number;
+  /** See native/direct.h. Both compute at once and write y. */
+  int8Gemm(isa: string, threads: number, gemm: NativeInt8Gemm): void;
+  attention(isa: string, threads: number, attention: NativeAttention): void;
   readonly Session: new (isa: string | undefined, threads: number) => NativeSession;
 }
 
