@@ -1,5 +1,5 @@
 /** Runs `work` with TRIGA_ISA set, and puts back what was there. */
-export async function withIsa<T>(isa: string, work: () => Promise<T>): Promise<T> {
+export async function withIsa<T>(isa: string, work: () => T | Promise<T>): Promise<T> {
   const before = process.env.TRIGA_ISA;
   process.env.TRIGA_ISA = isa;
   try {

@@ -105,7 +105,7 @@ describe.each(availableIsas())('kernels on %s', (isa) => {
     [2, 3, 70_000, 50_000],
     [40, 33, 64, 1],
   ])('int8Gemm: m %d, n %d, k %d, groups of %d', (m, n, k, groupSize) =>
-    withIsa(isa, async () => {
+    withIsa(isa, () => {
       const operands = gemm(m, n, k, groupSize);
       expect(relative(kernels.int8Gemm(operands), product(operands))).toBeLessThan(1e-5);
     }),
@@ -120,7 +120,7 @@ describe.each(availableIsas())('kernels on %s', (isa) => {
     [{ rows: 20, keys: 6, heads: 2, kvHeads: 2, headDim: 8 }, false, null],
     [{ rows: 20, keys: 6, heads: 2, kvHeads: 2, headDim: 8 }, true, 3],
   ] as const)('attention: %j, causal %s, window %s', (shape, causal, window) =>
-    withIsa(isa, async () => {
+    withIsa(isa, () => {
       const operands = attention(shape, causal, window);
       const got = kernels.attention(operands);
       expect(got).toHaveLength(operands.q.length);
