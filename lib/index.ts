@@ -1,3 +1,4 @@
+export { type PruneOptions, type PruneResult, pruneModel } from './compress/prune_model.js';
 export { type QuantizeOptions, type QuantizeResult, quantizeModel } from './compress/quantize_model.js';
 export {
   DeviceUnavailableError,

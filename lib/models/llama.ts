@@ -8,7 +8,7 @@ import { type Activation, activation } from '../ops/activation.js';
 import { add, mul } from '../ops/binary.js';
 import { linear } from '../ops/linear.js';
 import { rope } from '../ops/rope.js';
-import type { ConfigReader } from '../weights/config.js';
+import type { ConfigReader, NumberRule } from '../weights/config.js';
 import type { TextConfig, TextFamily } from './family.js';
 import { expectMultiple, layerCount, readActivation, readRope } from './llama_config.js';
 
@@ -16,10 +16,10 @@ import { expectMultiple, layerCount, readActivation, readRope } from './llama_co
 export interface LlamaConfig extends TextConfig {
   readonly dim: number; // C
   readonly layers: number;
-  readonly heads: number; // H
-  readonly kvHeads: number; // Hkv, divides H
+  readonly heads: readonly number[]; // H of each layer
+  readonly kvHeads: readonly number[]; // Hkv of each layer, divides H
   readonly headDim: number; // D
-  readonly mlpDim: number; // F
+  readonly mlpDim: readonly number[]; // F of each layer
   readonly eps: number;
   readonly activation: Activation;
   readonly rope: RopeFrequencies;
@@ -50,9 +50,10 @@ function attention(
   const heads = (name: string, count: number): Value =>
     splitHeads(s.linear(x, `${name}_proj`, count * c.headDim, { bias }), count);
   const normed = (y: Value, name: string): Value => (c.qkNorm ? s.rmsNorm(y, `${name}_norm`, c.eps) : y);
-  const q = rope(normed(heads('q', c.heads), 'q'), cos, sin); // [T, H, D]
-  const k = rope(normed(heads('k', c.kvHeads), 'k'), cos, sin); // [T, Hkv, D]
-  const y = inputs.attend(layer, q, k, heads('v', c.kvHeads), {
+  const kvHeads = c.kvHeads[layer] as number;
+  const q = rope(normed(heads('q', c.heads[layer] as number), 'q'), cos, sin); // [T, H, D]
+  const k = rope(normed(heads('k', kvHeads), 'k'), cos, sin); // [T, Hkv, D]
+  const y = inputs.attend(layer, q, k, heads('v', kvHeads), {
     scale: c.headDim ** -0.5,
     window: c.windows[layer] ?? 0,
   });
@@ -60,10 +61,11 @@ function attention(
 }
 
 /** (act(x·Wg) ⊙ x·Wu)·Wd. Shazeer 2020, https://arxiv.org/abs/2002.05202 */
-function mlp(s: Scope, c: LlamaConfig, x: Value): Value {
+function mlp(s: Scope, c: LlamaConfig, layer: number, x: Value): Value {
   const bias = c.mlpBias;
-  const gate = activation(c.activation, s.linear(x, 'gate_proj', c.mlpDim, { bias }));
-  return s.linear(mul(gate, s.linear(x, 'up_proj', c.mlpDim, { bias })), 'down_proj', c.dim, { bias });
+  const width = c.mlpDim[layer] as number;
+  const gate = activation(c.activation, s.linear(x, 'gate_proj', width, { bias }));
+  return s.linear(mul(gate, s.linear(x, 'up_proj', width, { bias })), 'down_proj', c.dim, { bias });
 }
 
 function forward(scope: Scope, c: LlamaConfig, inputs: TextInputs): Value[] {
@@ -78,7 +80,7 @@ function forward(scope: Scope, c: LlamaConfig, inputs: TextInputs): Value[] {
       x,
       attention(layer.at('self_attn'), c, inputs, i, layer.rmsNorm(x, 'input_layernorm', c.eps), rotation),
     );
-    x = add(x, mlp(layer.at('mlp'), c, layer.rmsNorm(x, 'post_attention_layernorm', c.eps)));
+    x = add(x, mlp(layer.at('mlp'), c, i, layer.rmsNorm(x, 'post_attention_layernorm', c.eps)));
   }
   return [...hidden, s.rmsNorm(x, 'norm', c.eps)];
 }
@@ -91,21 +93,45 @@ function head(s: Scope, c: LlamaConfig, hidden: Value): Value {
 /** Far above any real one. Its frequencies are made before the weights are looked at. */
 const maxHeadDim = 2 ** 16;
 
-/** Configuration that all Llama-like families share; each says what differs. */
+/** `head_dim`, by default what the model's width leaves for each head. */
+function readHeadDim(config: ConfigReader, dim: number, heads: readonly number[]): number {
+  let headDim = 0;
+  if (config.has('head_dim')) headDim = config.num('head_dim', { integer: true, min: 1 });
+  else {
+    const [count = config.num('num_attention_heads', { integer: true, min: 1 })] = heads;
+    if (heads.some((other) => other !== count))
+      throw new ModelFormatError(
+        `${config.where}: expected head_dim, as num_attention_heads differs from layer to layer, got no such field`,
+      );
+    expectMultiple(config, 'hidden_size', dim, count, 'num_attention_heads');
+    headDim = dim / count;
+  }
+  expectMultiple(config, 'head_dim', headDim, 2); // rotary positions turn pairs
+  return headDim;
+}
+
+/**
+ * Configuration that all Llama-like families share; each says what differs. `num_attention_heads`, `num_key_value_heads` and
+ * `intermediate_size` may be lists, a number for each layer: what structured pruning leaves.
+ */
 export function readLlamaConfig(
   config: ConfigReader,
 ): Omit<LlamaConfig, 'windows' | 'qkvBias' | 'outputBias' | 'mlpBias' | 'qkNorm'> {
   const dim = config.num('hidden_size', { integer: true, min: 1 });
-  const heads = config.num('num_attention_heads', { integer: true, min: 1 });
-  if (!config.has('head_dim')) expectMultiple(config, 'hidden_size', dim, heads, 'num_attention_heads');
-  const headDim = config.num('head_dim', { integer: true, min: 1, default: dim / heads });
-  expectMultiple(config, 'head_dim', headDim, 2); // rotary positions turn pairs
+  const layers = config.num('num_hidden_layers', layerCount);
+  const width: NumberRule = { integer: true, min: 1 };
+  const heads = config.perLayer('num_attention_heads', layers, width);
+  const headDim = readHeadDim(config, dim, heads);
   if (headDim > maxHeadDim)
     throw new ModelFormatError(
       `${config.where}: expected head_dim (or hidden_size / num_attention_heads) of at most ${maxHeadDim}, got ${headDim}`,
     );
-  const kvHeads = config.num('num_key_value_heads', { integer: true, min: 1, default: heads });
-  expectMultiple(config, 'num_attention_heads', heads, kvHeads, 'num_key_value_heads');
+  const kvHeads = config.has('num_key_value_heads')
+    ? config.perLayer('num_key_value_heads', layers, width)
+    : heads;
+  heads.forEach((count, i) => {
+    expectMultiple(config, 'num_attention_heads', count, kvHeads[i] as number, 'num_key_value_heads');
+  });
   config.only('partial_rotary_factor', 1);
   const contextLength = config.num('max_position_embeddings', { integer: true, min: 1, default: 2048 });
   const { rope, unbounded } = readRope(config, headDim, contextLength);
@@ -117,8 +143,8 @@ export function readLlamaConfig(
     heads,
     kvHeads,
     headDim,
-    layers: config.num('num_hidden_layers', layerCount),
-    mlpDim: config.num('intermediate_size', { integer: true, min: 1 }),
+    layers,
+    mlpDim: config.perLayer('intermediate_size', layers, width),
     eps: config.num('rms_norm_eps', { min: 0, default: 1e-6 }),
     activation: readActivation(config, 'hidden_act', 'silu'),
     rope,

@@ -20,6 +20,8 @@ export interface ConfigReader {
   /** What messages call the object: `config.json`, or `config.json: rope_scaling`. */
   readonly where: string;
   num(key: string, rule?: NumberRule): number;
+  /** A number for all of `count` layers, or a list of one for each. The rule's default is not used: the field is required. */
+  perLayer(key: string, count: number, rule: NumberRule): readonly number[];
   /** null is false, as in Python. */
   bool(key: string, rule?: { readonly default?: boolean }): boolean;
   str(key: string, rule?: { readonly default?: string }): string;
@@ -82,7 +84,7 @@ export function configReader(config: JsonObject, where: string): ConfigReader {
   };
 }
 
-type PlainFields = Pick<ConfigReader, 'num' | 'bool' | 'str' | 'oneOf' | 'strings'>;
+type PlainFields = Pick<ConfigReader, 'num' | 'perLayer' | 'bool' | 'str' | 'oneOf' | 'strings'>;
 
 function plainFields(raw: (key: string) => unknown, where: string): PlainFields {
   const str = (key: string, fallback: string | undefined): string => {
@@ -96,6 +98,12 @@ function plainFields(raw: (key: string) => unknown, where: string): PlainFields 
       if (got === undefined && rule.default !== undefined) return rule.default;
       if (!isNumber(got, rule)) throw fieldError(where, key, describe(rule), got);
       return got;
+    },
+    perLayer(key, count, rule) {
+      const got = raw(key) ?? undefined;
+      if (isNumber(got, rule)) return Array.from({ length: count }, () => got);
+      if (Array.isArray(got) && got.length === count && got.every((n) => isNumber(n, rule))) return got;
+      throw fieldError(where, key, `${describe(rule)}, or a list of one for each of ${count} layers`, got);
     },
     bool(key, rule = {}) {
       const field = raw(key);

@@ -157,9 +157,9 @@ function windowOf(config: Json, layer: number): number {
 
 function llama(model: OracleModel): Forward {
   const { config } = model;
-  const heads = num(config, 'num_attention_heads');
-  const kvHeads = (config.num_key_value_heads as number | undefined) ?? heads;
-  const headDim = (config.head_dim as number | undefined) ?? num(config, 'hidden_size') / heads;
+  const headDim =
+    (config.head_dim as number | undefined) ??
+    num(config, 'hidden_size') / num(config, 'num_attention_heads');
   const eps = num(config, 'rms_norm_eps');
   const act = activate(config.hidden_act as string);
   const rotate = ropeOf(config, headDim);
@@ -185,9 +185,15 @@ function llama(model: OracleModel): Forward {
           length,
         );
       const q = turned('q');
-      cache.keys.push(turned('k'));
+      const k = turned('k');
+      cache.keys.push(k);
       cache.values.push(dense(model, `${at}.self_attn.v_proj`, y));
-      const mixed = attend(q, cache, { heads, kvHeads, scale: headDim ** -0.5, window: windowOf(config, i) });
+      const mixed = attend(q, cache, {
+        heads: q.length / headDim,
+        kvHeads: k.length / headDim,
+        scale: headDim ** -0.5,
+        window: windowOf(config, i),
+      });
       x = plus(x, dense(model, `${at}.self_attn.o_proj`, mixed));
       const z = rms(model, `${at}.post_attention_layernorm`, eps, x);
       const up = dense(model, `${at}.mlp.up_proj`, z);

@@ -48,15 +48,13 @@ function gpt2Shapes(c: Json): Shapes {
   return shapes;
 }
 
+/** A field that is a number for all layers or a list of one for each. */
+export const ofLayer = (c: Json, key: string, layer: number): number =>
+  (Array.isArray(c[key]) ? c[key][layer] : c[key]) as number;
+
 export function llamaShapes(c: Json): Shapes {
-  const [width, inner, vocab] = [
-    c.hidden_size as number,
-    c.intermediate_size as number,
-    c.vocab_size as number,
-  ];
-  const heads = c.num_attention_heads as number;
-  const headDim = (c.head_dim as number | undefined) ?? width / heads;
-  const kv = ((c.num_key_value_heads as number | undefined) ?? heads) * headDim;
+  const [width, vocab] = [c.hidden_size as number, c.vocab_size as number];
+  const headDim = (c.head_dim as number | undefined) ?? width / (c.num_attention_heads as number);
   const shapes: Shapes = { 'model.embed_tokens.weight': [vocab, width], 'model.norm.weight': [width] };
   const linear = (name: string, out: number, into: number, bias: unknown): void => {
     shapes[`${name}.weight`] = [out, into];
@@ -64,6 +62,9 @@ export function llamaShapes(c: Json): Shapes {
   };
   for (let i = 0; i < (c.num_hidden_layers as number); i++) {
     const at = `model.layers.${i}`;
+    const heads = ofLayer(c, 'num_attention_heads', i);
+    const kv = (c.num_key_value_heads === undefined ? heads : ofLayer(c, 'num_key_value_heads', i)) * headDim;
+    const inner = ofLayer(c, 'intermediate_size', i);
     shapes[`${at}.input_layernorm.weight`] = [width];
     shapes[`${at}.post_attention_layernorm.weight`] = [width];
     const qkvBias = c.attention_bias || c.model_type === 'qwen2';

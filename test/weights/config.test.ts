@@ -8,6 +8,29 @@ import { goldenRoot, hasGoldens } from './fixtures.js';
 
 const read = (config: Record<string, unknown>) => configReader(config, 'config.json');
 
+describe('perLayer', () => {
+  const width = { integer: true, min: 1 };
+
+  test('a number for all layers, or one for each', () => {
+    expect(read({ n: 8 }).perLayer('n', 3, width)).toEqual([8, 8, 8]);
+    expect(read({ n: [8, 6, 1] }).perLayer('n', 3, width)).toEqual([8, 6, 1]);
+    expect(read({ n: 8 }).perLayer('n', 0, width)).toEqual([]);
+  });
+
+  test.each([
+    [undefined, /got no such field/],
+    [0, /an integer of at least 1 and at most 67108864, or a list of one for each of 3 layers, got 0/],
+    [[8, 6], /got \[8,6\]|got \[8, 6\]/],
+    [[8, 6, 0], /a list of one for each of 3 layers/],
+    [[8, 6, null], /a list of one for each of 3 layers/],
+    ['8', /got "8"/],
+  ])('%j is a ModelFormatError', (n, message) => {
+    const config = read(n === undefined ? {} : { n });
+    expect(() => config.perLayer('n', 3, width)).toThrow(ModelFormatError);
+    expect(() => config.perLayer('n', 3, width)).toThrow(message);
+  });
+});
+
 describe('num', () => {
   const dim = { integer: true, min: 1 };
 
