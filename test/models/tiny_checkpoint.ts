@@ -49,7 +49,7 @@ function gpt2Shapes(c: Json): Shapes {
 }
 
 /** A field that is a number for all layers or a list of one for each. */
-export const ofLayer = (c: Json, key: string, layer: number): number =>
+const ofLayer = (c: Json, key: string, layer: number): number =>
   (Array.isArray(c[key]) ? c[key][layer] : c[key]) as number;
 
 export function llamaShapes(c: Json): Shapes {
