@@ -49,12 +49,14 @@ const suites = {
   ],
   tsan: () => [node('scripts/build_native_tests.mjs', '--tsan', '--run')],
   malformed: () => [npm('build'), vitest('vitest-malformed', [...malformedFiles, ...process.argv.slice(3)])],
+  pack: () => [npm('build'), npm('pack:check')],
   full: () => [
     ...suites.kernels(),
     ...suites.cpus(),
     ...suites.conformance(),
     ...suites.asan(),
     ...suites.tsan(),
+    ...suites.pack(),
   ],
 };
 
