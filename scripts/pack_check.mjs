@@ -41,6 +41,7 @@ try {
 
 function build() {
   run(process.execPath, [npm, 'run', 'prebuilds']);
+  run(process.execPath, [npm, 'run', 'build:native']); // prebuildify moves the addon out of build/
   run(process.execPath, ['scripts/prebuild_arm64.mjs']);
   const at = (arch) => path.join(root, `prebuilds/linux-${arch}/triga.glibc.node`);
   return [
