@@ -86,13 +86,16 @@ inline void q8_stored(const PackQ8Args& args, const PackPlace& p, int64_t group,
   const PackArgs& a = args.pack;
   const int64_t k = group * kGroup, groups = ceil_div(a.k, kGroup);
   for (int64_t l = 0; l < p.lanes; ++l) {
-    const char* row = static_cast<const char*>(a.source) + (p.source + l) * a.k;
-    for (int64_t quad = 0; quad < kGroup / 4; ++quad) {
-      const int64_t at = k + quad * 4, n = most(least(4, a.k - at), 0);
-      uint32_t word = 0;
-      __builtin_memcpy(&word, row + (n > 0 ? at : 0), static_cast<size_t>(n));
-      words[quad * kPanel + l] = word ^ kSignBits;
+    const char* from = static_cast<const char*>(a.source) + (p.source + l) * a.k + k;
+    alignas(kGroup) uint32_t row[kGroup / 4] = {};
+    if (a.k - k >= kGroup) {
+      prefetch(from + kPackAhead);
+      __builtin_memcpy(row, from, kGroup);
+    } else {
+      __builtin_memcpy(row, from, static_cast<size_t>(a.k - k));
     }
+    for (int64_t quad = 0; quad < kGroup / 4; ++quad)
+      words[quad * kPanel + l] = row[quad] ^ kSignBits;
     const char* scale =
         static_cast<const char*>(args.scales) + ((p.source + l) * groups + group) * 2;
     __builtin_memcpy(scales + l, scale, 2);
