@@ -16,7 +16,8 @@ int Count(const vector<bool>& runs) {
 
 // How many levels above scalar run; each needs all that the one before needs.
 int Levels(const X64Words& w) {
-  return Count({runs_avx2(w), runs_avx512(w), runs_avx512_bf16(w), runs_avx512_amx(w)});
+  return Count(
+      {runs_avx2(w), runs_avx512(w), runs_avx512_vnni(w), runs_avx512_bf16(w), runs_avx512_amx(w)});
 }
 int Levels(const Arm64Words& w) {
   return Count({runs_neon(w), runs_neon_dotprod(w), runs_neon_i8mm(w)});
@@ -68,20 +69,20 @@ void TestDispatch() {
       {&X64::leaf7_ebx, 30, 1},   // AVX512BW
       {&X64::leaf7_ebx, 31, 1},   // AVX512VL
       {&X64::leaf7_ecx, 11, 2},   // AVX512_VNNI
-      {&X64::leaf7_1_eax, 5, 2},  // AVX512_BF16
-      {&X64::leaf7_edx, 22, 3},   // AMX-BF16
-      {&X64::leaf7_edx, 24, 3},   // AMX-TILE
-      {&X64::leaf7_edx, 25, 3},   // AMX-INT8
+      {&X64::leaf7_1_eax, 5, 3},  // AVX512_BF16
+      {&X64::leaf7_edx, 22, 4},   // AMX-BF16
+      {&X64::leaf7_edx, 24, 4},   // AMX-TILE
+      {&X64::leaf7_edx, 25, 4},   // AMX-INT8
       {&X64::xcr0, 1, 0},         // xmm
       {&X64::xcr0, 2, 0},         // the upper halves of ymm
       {&X64::xcr0, 5, 1},         // mask registers
       {&X64::xcr0, 6, 1},         // the upper halves of zmm0 to zmm15
       {&X64::xcr0, 7, 1},         // zmm16 to zmm31
-      {&X64::xcr0, 17, 3},        // the tiles' configuration
-      {&X64::xcr0, 18, 3},        // the tiles
-      {&X64::tiles_granted, 0, 3},
+      {&X64::xcr0, 17, 4},        // the tiles' configuration
+      {&X64::xcr0, 18, 4},        // the tiles
+      {&X64::tiles_granted, 0, 4},
   };
-  TestBits(4, X64{~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u},
+  TestBits(5, X64{~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u},
            {&X64::leaf1_ecx, &X64::leaf7_ebx, &X64::leaf7_ecx, &X64::leaf7_edx, &X64::leaf7_1_eax,
             &X64::xcr0, &X64::tiles_granted},
            x64);
