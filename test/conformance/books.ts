@@ -18,13 +18,22 @@ export async function booksAfter(rounds: readonly number[], source: string, work
     import { readdirSync } from 'node:fs';
     import { setTimeout as wait } from 'node:timers/promises';
     const source = ${JSON.stringify(source)};
-    const collect = async () => { for (let i = 0; i < 3; i++) { gc(); await wait(20); } };
     const count = (what) => readdirSync('/proc/self/' + what).length;
+    // Threads that were told to end may need a while: until nothing has changed for half a second.
+    const settle = async () => {
+      for (let same = 0, last = ''; same < 10; ) {
+        gc();
+        await wait(50);
+        const now = count('task') + ' ' + count('fd');
+        same = now === last ? same + 1 : 0;
+        last = now;
+      }
+    };
     const books = [];
     for (let round = 1; round <= ${Math.max(...rounds)}; round++) {
       ${work}
       if (!${JSON.stringify(rounds)}.includes(round)) continue;
-      await collect();
+      await settle();
       books.push({ rss: process.memoryUsage.rss(), threads: count('task'), files: count('fd') });
     }
     console.log(JSON.stringify(books));`;
