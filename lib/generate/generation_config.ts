@@ -147,5 +147,22 @@ export const bosTokenIdOf = (
 ): number | undefined =>
   defaults.bosTokenId ?? parse('config.json', [['bos_token_id', config.bos_token_id ?? null]]).bosTokenId;
 
+/**
+ * The id that an encoder-decoder's text begins with: the generation defaults', else config.json's, else the one that begins a text.
+ * Throws {@link ModelFormatError} if there is none, or the vocabulary does not have it.
+ */
+export function decoderStartIdOf(
+  defaults: FileDefaults,
+  config: Readonly<Record<string, unknown>>,
+  vocabSize: number,
+): number {
+  const own = parse('config.json', [['decoder_start_token_id', config.decoder_start_token_id ?? null]]);
+  const id = defaults.decoderStartTokenId ?? own.decoderStartTokenId ?? bosTokenIdOf(defaults, config);
+  if (id !== undefined && id < vocabSize) return id;
+  throw new ModelFormatError(
+    `generation_config.json: expected decoder_start_token_id to be an id of the vocabulary, from 0 to ${vocabSize - 1}, got ${id ?? 'none, and no bos_token_id either'}`,
+  );
+}
+
 /** No file said anything. */
 export const noDefaults: FileDefaults = { options: {}, ignored: [] };

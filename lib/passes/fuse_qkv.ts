@@ -73,7 +73,9 @@ export function fuseQkv(graph: Graph): Graph {
   const queries = new Map<Node, Value>();
   for (const node of graph.nodes) {
     const write = node.op === 'paged_attention' ? m.producer(node.inputs.k_cache, 'kv_write') : undefined;
-    if (write && write.outputs.v_cache === node.inputs.v_cache) queries.set(write, node.inputs.q as Value);
+    // The first to read what was written is the layer's own attention; another, of a decoder, reads what its encoder kept.
+    if (write && write.outputs.v_cache === node.inputs.v_cache && !queries.has(write))
+      queries.set(write, node.inputs.q as Value);
   }
   const replaced = new Set<Value>();
   for (const node of graph.nodes) {

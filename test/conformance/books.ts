@@ -28,7 +28,10 @@ export async function booksAfter(rounds: readonly number[], source: string, work
       books.push({ rss: process.memoryUsage.rss(), threads: count('task'), files: count('fd') });
     }
     console.log(JSON.stringify(books));`;
-  const ended = await runNode(code, { flags: ['--expose-gc', '--max-semi-space-size=1', '--no-opt'], timeout: 170_000 });
+  const ended = await runNode(code, {
+    flags: ['--expose-gc', '--max-semi-space-size=1', '--no-opt'],
+    timeout: 170_000,
+  });
   expect(ended).toMatchObject(clean);
   return JSON.parse(ended.out) as Books[];
 }
