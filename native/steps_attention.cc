@@ -145,7 +145,7 @@ Step LoadRopeKvWrite(const StepLoader& l) {
                 q_norm = l.Optional(6, DType::kF32), k_norm = l.Optional(7, DType::kF32);
   const Caches s = LoadCaches(l, l.In(1, DType::kF32), l.In(2, DType::kF32));
   const int32_t q = l.Out(0, DType::kF32);
-  const int64_t heads = l.Int(0, 1, 1 << 20), width = (heads + 2 * s.kv_heads) * s.head_dim;
+  const int64_t heads = l.Int(0, 0, 1 << 20), width = (heads + 2 * s.kv_heads) * s.head_dim;
   const int32_t interleaved = static_cast<int32_t>(l.Int(1, 0, 1));
   const float eps = static_cast<float>(l.Attr(2));
   l.Expect(l.Rank(qkv) == 2 && l.Fixed(qkv, 1) == width, "rows of q, k and v");
