@@ -80,6 +80,7 @@ export async function loadKind(
   options: LoadOptions,
   internals: LoadInternals = {},
 ): Promise<TextModel | Seq2SeqModel> {
+  if (source === undefined && kind !== 'seq2seq') throw noDefaultModel();
   checkOptions(where, source, options);
   const { signal } = options;
   throwIfAborted(signal);
@@ -186,7 +187,6 @@ function checkVocabulary(directory: string, { vocabSize }: Tokenizer, start: num
 }
 
 function checkOptions(where: string, source: unknown, options: LoadOptions): asserts source is string {
-  if (source === undefined && where === 'loadTextModel') throw noDefaultModel();
   if (typeof source !== 'string' || source === '') {
     throw new InvalidArgumentError(
       `${where}: expected a model directory or 'hf:org/name', got ${String(source)}`,

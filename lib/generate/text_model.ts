@@ -1,4 +1,4 @@
-import { InvalidArgumentError, type TrigaError, UnsupportedError } from '../errors.js';
+import { InvalidArgumentError, ModelFormatError, type TrigaError, UnsupportedError } from '../errors.js';
 import type { RopeFrequencies } from '../nn/rope_frequencies.js';
 import type { Tensor } from '../tensor.js';
 import type { ChatMessage } from '../tokenizers/chat_template.js';
@@ -90,7 +90,8 @@ export class LanguageModel {
 
   /**
    * Continues a prompt, or answers what an encoder has read. The request starts at the call; await it for the result, or loop over
-   * it for pieces of the same run. Rejects with InvalidArgumentError, UnsupportedError, OutOfMemoryError, or AbortError.
+   * it for pieces of the same run. Rejects with InvalidArgumentError, UnsupportedError, ModelFormatError (weights or a tokenizer that
+   * are damaged), OutOfMemoryError, or AbortError.
    */
   generate(prompt: Prompt, options: GenerateOptions = {}): GenerateRequest {
     const abort = new AbortController();
@@ -149,16 +150,35 @@ export class LanguageModel {
   }
 
   async #promptIds(prompt: Prompt, signal: AbortSignal): Promise<readonly number[]> {
-    if (typeof prompt === 'string') return await this.tokenizer.encode(prompt, { signal });
+    if (typeof prompt === 'string') return await this.#encode(prompt, { signal });
     if (!Array.isArray(prompt))
       throw new InvalidArgumentError(
         `generate: expected a string, messages or token ids as prompt, got ${prompt === null ? 'null' : typeof prompt}`,
       );
     if (prompt.length > 0 && typeof prompt[0] === 'object') {
       const text = await this.tokenizer.applyChatTemplate(prompt as readonly ChatMessage[]);
-      return await this.tokenizer.encode(text, { signal, addSpecialTokens: false });
+      return await this.#encode(text, { signal, addSpecialTokens: false });
     }
     return [...(prompt as readonly number[])];
+  }
+
+  /** A prompt's ids, of which the caller who gave a text knows nothing. */
+  async #encode(
+    text: string,
+    options: { addSpecialTokens?: boolean; signal: AbortSignal },
+  ): Promise<number[]> {
+    const ids = await this.tokenizer.encode(text, options);
+    if (ids.length === 0)
+      throw new InvalidArgumentError(
+        'prompt: expected at least one token, got a text of which the tokenizer makes none',
+      );
+    const { vocabSize } = this.#parts.info;
+    const strange = ids.find((id) => id >= vocabSize);
+    if (strange === undefined) return ids;
+    throw new ModelFormatError(
+      `tokenizer.json: expected ids from 0 to ${vocabSize - 1}, by config.json's vocab_size, got ${strange} in the prompt; ` +
+        'take the tokenizer that the model was trained with',
+    );
   }
 
   /** What the encoder and the decoder begin with. */
@@ -181,7 +201,7 @@ export class LanguageModel {
       );
     if (ids.length > contextLength && !this.#parts.unbounded) {
       throw new InvalidArgumentError(
-        `${name}: expected at most ${contextLength} tokens, the model's context, got ${ids.length}`,
+        `${name}: expected at most ${contextLength} tokens, the model's context, got ${ids.length}; shorten it`,
       );
     }
   }
