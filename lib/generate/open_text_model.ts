@@ -1,5 +1,5 @@
 import type { TextConfig, TextFamily } from '../models/family.js';
-import { familyOf, type ModelKind } from '../models/registry.js';
+import { textFamilyOf, type ModelKind } from '../models/registry.js';
 import { type Checkpoint, openCheckpoint } from '../weights/checkpoint.js';
 import { checkBaseFields, configReader } from '../weights/config.js';
 import { aliasedParams, type ParamSource } from '../weights/param_source.js';
@@ -44,7 +44,7 @@ export async function openModel(directory: string, { signal, kind }: OpenOptions
   const checkpoint = await openCheckpoint(directory, { signal });
   const reader = configReader(checkpoint.config, 'config.json');
   const quantized = readQuantization(reader);
-  const family = familyOf(reader, kind);
+  const family = textFamilyOf(reader, kind);
   checkBaseFields(reader, {
     ...(quantized ? { quantization_config: checkpoint.config.quantization_config } : {}),
     ...(family.encode ? { is_encoder_decoder: true } : {}),

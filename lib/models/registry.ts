@@ -30,7 +30,7 @@ const remedies: Readonly<Record<ModelKind, string>> = {
 const kindOf = (family: TextFamily): ModelKind => (family.encode ? 'seq2seq' : 'text');
 
 /** The family that config.json's `model_type` names. Throws UnsupportedError for one that we do not have, or that is of another kind. */
-export function familyOf(config: ConfigReader, kind?: ModelKind): TextFamily {
+export function textFamilyOf(config: ConfigReader, kind?: ModelKind): TextFamily {
   const type = config.str('model_type');
   const family = families.find((f) => f.modelTypes.includes(type));
   if (!family) {

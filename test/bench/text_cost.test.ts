@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { decodeBytes, mainType, promptOps, textCost } from '../../lib/bench/text_cost.js';
 import type { DType } from '../../lib/dtype.js';
-import { familyOf } from '../../lib/models/registry.js';
+import { textFamilyOf } from '../../lib/models/registry.js';
 import { buildTextGraph } from '../../lib/models/text_graph.js';
 import { configReader } from '../../lib/weights/config.js';
 
 const costOf = (config: Record<string, unknown>, dtypeOf: (name: string) => DType = () => 'bf16') => {
   const reader = configReader(config, 'config.json');
-  const family = familyOf(reader);
+  const family = textFamilyOf(reader);
   return textCost(
     buildTextGraph(family, family.readConfig(reader), { output: 'logits', dtypeOf, blocks: 1 }),
   );
