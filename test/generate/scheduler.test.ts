@@ -79,17 +79,19 @@ describe('an encoder', () => {
 
   test('runs once for each request, whole sources together, and before its first token', async () => {
     const model = fakeModel({ blocks: 64, limits });
-    const sources = [text(18), text(20, 1), text(50, 2), text(3, 3)];
+    const sources = [text(18), text(20, 1), text(8, 2), text(9, 3), text(50, 4), text(3)];
     const made = sources.map((source) => generation([1], { maxNewTokens: 6 }, { source }));
     await Promise.all(made.map((g) => model.scheduler.run(g, never())));
     made.forEach((g, i) => {
       expect(tokensOf(g)).toEqual([answer([1], 6, sources[i] as number[])]);
     });
-    // As many as a step holds, one that is larger than a step alone, and beside those that decode less.
+    // As many as a step holds, then as many rows as prompts have beside those that decode, and what is larger than that alone.
     expect(model.encodings).toEqual([
       { rows: [18, 20], after: 0 },
-      { rows: [50], after: 1 },
-      { rows: [3], after: 2 },
+      { rows: [8], after: 1 },
+      { rows: [9], after: 2 },
+      { rows: [50], after: 3 },
+      { rows: [3], after: 4 },
     ]);
     await settled(model);
     expect(model.pool.available).toBe(64);
@@ -108,6 +110,12 @@ describe('an encoder', () => {
   });
 
   test('counts in what a request is promised, and in what is refused', async () => {
+    for (const call of [{ numBeams: 3 }, { temperature: 1, numReturnSequences: 2 }]) {
+      const [without, counted] = [{}, { source: text(40) }].map(
+        (more) => generation([1], call, more).maxBlocks,
+      );
+      expect(Number(counted) - Number(without)).toBe(3);
+    }
     const model = fakeModel({ blocks: 4 });
     const refused = model.scheduler.run(generation([1], { maxNewTokens: 15 }, { source: text(49) }), never());
     await expect(refused).rejects.toThrow(/80 positions.*holds 64/);

@@ -9,6 +9,7 @@ import {
   OutOfMemoryError,
   type Seq2SeqModel,
 } from '../../lib/index.js';
+import type { Tensor } from '../../lib/tensor.js';
 import { availableIsas, hiddenStates } from '../../lib/testing.js';
 import { randomModel, randomNumbers, writeCheckpoint } from '../models/tiny_checkpoint.js';
 import { withIsa } from '../with_isa.js';
@@ -28,6 +29,7 @@ const config = {
   max_position_embeddings: 160,
   activation_function: 'gelu',
   scale_embedding: true,
+  tie_word_embeddings: false, // tied ones would repeat the last token
   decoder_start_token_id: 1,
   encoder_no_repeat_ngram_size: 0,
   forced_eos_token_id: null,
@@ -133,21 +135,32 @@ describe('logits and states', () => {
     },
   );
 
-  test('an encoder that has more layers, or other heads, than the decoder', async () => {
+  test('the encoder sees all of the source, the decoder what came before and all of the source', async () => {
     await using model = await load({ device: 'cpu' });
-    expect(await hiddenStates(model, ids(12))).toHaveLength(4);
-    expect(await hiddenStates(model, ids(12), ids(3))).toHaveLength(3);
+    const [source, target] = [ids(40), ids(5)];
+    const other = [...source.slice(0, -1), ((source.at(-1) as number) + 1) % vocabulary];
+    const begin = ({ data }: Tensor): number[] => Array.from(data.subarray(0, 40), Number);
+    const [encoded, encodedOther] = [await hiddenStates(model, source), await hiddenStates(model, other)];
+    expect([encoded.length, encoded[0]?.shape]).toEqual([4, [40, 40]]);
+    expect(begin(encoded[0] as Tensor)).toEqual(begin(encodedOther[0] as Tensor));
+    expect(begin(encoded[1] as Tensor)).not.toEqual(begin(encodedOther[1] as Tensor));
+    const states = (read: number[], write: number[]) => hiddenStates(model, read, write);
+    const decoded = await states(source, target);
+    expect([decoded.length, decoded[0]?.shape]).toEqual([3, [5, 40]]);
+    const last = begin(decoded[2] as Tensor);
+    expect(begin((await states(other, target))[2] as Tensor)).not.toEqual(last);
+    expect(begin((await states(source, [target[0] as number, 3]))[2] as Tensor)).toEqual(last);
   });
 
   test('change with the source, also where the decoder has the same ids', async () => {
     await using model = await load({ device: 'cpu' });
-    const options = { maxNewTokens: 40, eosTokenId: [], logprobs: 0 };
+    const options = { maxNewTokens: 40, eosTokenId: [], logprobs: 1 };
     const [a, b] = [ids(30), ids(30)];
     const first = await model.generate(a, options);
     const second = await model.generate(b, options);
-    expect(second.tokens).not.toEqual(first.tokens);
+    expect(second.sequences).not.toEqual(first.sequences);
     // Nothing is left of a source where blocks are used again.
-    expect((await model.generate(a, options)).tokens).toEqual(first.tokens);
+    expect((await model.generate(a, options)).sequences).toEqual(first.sequences);
     expect(second.usage).toEqual({ promptTokens: 30, completionTokens: 40, cachedTokens: 0 });
   });
 });
@@ -163,7 +176,8 @@ describe('memory of a request', () => {
       Array.from({ length: 6 }, () => model.generate(ids(40), { maxNewTokens: 47, eosTokenId: [] })),
     );
     for (const { tokens } of results) expect(tokens).toHaveLength(47);
-    expect((await model.logits(ids(40), ids(40))).shape).toEqual([40, vocabulary]);
+    for (let again = 0; again < 3; again++)
+      expect((await model.logits(ids(40), ids(40))).shape).toEqual([40, vocabulary]);
   });
 
   test('comes back, whenever a request is aborted', async () => {
