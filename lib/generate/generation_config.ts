@@ -148,19 +148,20 @@ export const bosTokenIdOf = (
   defaults.bosTokenId ?? parse('config.json', [['bos_token_id', config.bos_token_id ?? null]]).bosTokenId;
 
 /**
- * The id that an encoder-decoder's text begins with: the generation defaults', else config.json's, else the one that begins a text.
- * Throws {@link ModelFormatError} if there is none, or the vocabulary does not have it.
+ * The id that an encoder-decoder's text begins with: that of generation_config.json, else config.json's, else the one that begins a
+ * text. Throws {@link ModelFormatError} if there is none, or the vocabulary does not have it.
  */
 export function decoderStartIdOf(
-  defaults: FileDefaults,
+  generation: FileDefaults,
   config: Readonly<Record<string, unknown>>,
   vocabSize: number,
 ): number {
-  const own = parse('config.json', [['decoder_start_token_id', config.decoder_start_token_id ?? null]]);
-  const id = defaults.decoderStartTokenId ?? own.decoderStartTokenId ?? bosTokenIdOf(defaults, config);
+  const model = parse('config.json', [['decoder_start_token_id', config.decoder_start_token_id ?? null]]);
+  const id = generation.decoderStartTokenId ?? model.decoderStartTokenId ?? bosTokenIdOf(generation, config);
   if (id !== undefined && id < vocabSize) return id;
+  const got = id ?? 'none, and no bos_token_id either';
   throw new ModelFormatError(
-    `generation_config.json: expected decoder_start_token_id to be an id of the vocabulary, from 0 to ${vocabSize - 1}, got ${id ?? 'none, and no bos_token_id either'}`,
+    `config.json: expected decoder_start_token_id, there or in generation_config.json, to be an id of the vocabulary (0 to ${vocabSize - 1}), got ${got}`,
   );
 }
 

@@ -1,5 +1,5 @@
 import type { TextConfig, TextFamily } from '../models/family.js';
-import { textFamilyOf, type ModelKind } from '../models/registry.js';
+import { type ModelKind, textFamilyOf } from '../models/registry.js';
 import { type Checkpoint, openCheckpoint } from '../weights/checkpoint.js';
 import { checkBaseFields, configReader } from '../weights/config.js';
 import { aliasedParams, type ParamSource } from '../weights/param_source.js';

@@ -153,8 +153,11 @@ function readConfig(config: ConfigReader): BlenderbotConfig {
 export const blenderbot: TextFamily<BlenderbotConfig> = {
   name: 'blenderbot',
   modelTypes: ['blenderbot'],
-  // Both sides' embeddings are the shared ones.
-  layout: { ignored: [/^model\.(en|de)coder\.embed_tokens\.weight$/] },
+  layout: {
+    copies: {
+      'model.shared.weight': ['model.encoder.embed_tokens.weight', 'model.decoder.embed_tokens.weight'],
+    },
+  },
   readConfig,
   encode,
   forward,

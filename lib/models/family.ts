@@ -23,6 +23,8 @@ export interface CheckpointLayout {
   readonly transposed?: RegExp;
   /** Prefix that tensor names may have or lack. */
   readonly optionalPrefix?: string;
+  /** Names under which a tensor may lie as well, or instead. */
+  readonly copies?: Readonly<Record<string, readonly string[]>>;
   /** Tensors that carry nothing the model needs. */
   readonly ignored?: readonly RegExp[];
 }

@@ -3,11 +3,13 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { inspectTextModel } from '../../lib/generate/inspect_text_model.js';
 import {
+  evaluateText,
   exportOnnx,
   InvalidArgumentError,
   loadSeq2SeqModel,
   loadTextModel,
   ModelFormatError,
+  type TextModel,
   UnsupportedError,
 } from '../../lib/index.js';
 import { aren, hasAren } from '../models/aren.js';
@@ -112,7 +114,7 @@ describe('a configuration or weights that are unfit', () => {
       'the start token',
       { decoder_start_token_id: 20 },
       ModelFormatError,
-      /decoder_start_token_id.*0 to 19, got 20/,
+      /decoder_start_token_id.*0 to 19\), got 20/,
     ],
     [
       'another size',
@@ -164,6 +166,29 @@ describe('a configuration or weights that are unfit', () => {
     const message = /expected floating point weights, got i(16|8): quantized checkpoints of this kind/;
     await expectFailure(loadSeq2SeqModel(directory), UnsupportedError, message);
   });
+});
+
+test('shared embeddings under the name of a side, or of all', async () => {
+  const whole = randomModel(blenderbot);
+  const shared = whole.weights.get('model.shared.weight');
+  await using model = await loadSeq2SeqModel(await write(blenderbot));
+  const want = await model.logits([1, 2, 3], [1]);
+  for (const keep of [true, false]) {
+    const weights = new Map(whole.weights);
+    if (!keep) weights.delete('model.shared.weight');
+    for (const side of keep ? ['encoder', 'decoder'] : ['decoder'])
+      weights.set(`model.${side}.embed_tokens.weight`, shared as NonNullable<typeof shared>);
+    const directory = await writeCheckpoint({ config: blenderbot, weights });
+    written.push(directory);
+    expect((await inspectTextModel(directory)).unusedTensors).toEqual([]);
+    await using same = await loadSeq2SeqModel(directory);
+    expect(await same.logits([1, 2, 3], [1])).toEqual(want);
+    await expectFailure(
+      evaluateText(same as unknown as TextModel, 'text'),
+      InvalidArgumentError,
+      /loadTextModel\(\)/,
+    );
+  }
 });
 
 describe('an input that is unfit', () => {
