@@ -12,7 +12,7 @@ import { lastRows, packStep, type Slice } from './step.js';
 /** How many rows the scheduler puts into one step. */
 export interface StepLimits {
   readonly maxRows: number;
-  /** Rows of prompts beside sequences that decode, so that those don't wait long. */
+  /** Rows of prompts, or of sources, beside sequences that decode, so that those don't wait long. */
   readonly prefillBesideDecode: number;
   /** Tokens of each sequence that the engine computes at most before the scheduler looks again. */
   readonly burst: number;
@@ -55,8 +55,8 @@ type TicketSlice = Slice & { readonly ticket: Ticket };
 
 /**
  * Runs the requests of one model together: each step computes the next rows of all running sequences, prompts in chunks beside the
- * sequences that decode. A request starts when the pool can promise it every block that it may need, in the order of the calls, so
- * that nothing that runs ever lacks memory.
+ * sequences that decode; between steps the encoder, if the model has one, reads the sources of new requests. A request starts when
+ * the pool can promise it every block that it may need, in the order of the calls, so that nothing that runs ever lacks memory.
  */
 export class Scheduler {
   readonly #model: SchedulerModel;

@@ -146,3 +146,40 @@ describe.skipIf(!hasAren).each(places)('aren-transliteration on $name', ({ devic
     await (isa ? withIsa(isa, run) : run());
   });
 });
+
+describe.skipIf(!hasAren)('text of aren-transliteration', () => {
+  const word = 'مارادونا'; // maradona
+
+  test('streams as it is written', async () => {
+    await using model = await loadSeq2SeqModel(aren, { device: 'cpu' });
+    const pieces: string[] = [];
+    const tokens: number[] = [];
+    for await (const piece of model.generate(word)) {
+      pieces.push(piece.text);
+      tokens.push(...piece.tokens);
+    }
+    expect(pieces.join('')).toBe('maradona');
+    expect(tokens.at(-1)).toBe(2);
+  });
+
+  test('ends at stop strings and ids, and reports log-probabilities', async () => {
+    await using model = await loadSeq2SeqModel(aren, { device: 'cpu' });
+    const stopped = await model.generate(word, { stop: 'do' });
+    expect(stopped).toMatchObject({ text: 'mara', finishReason: 'stop' });
+    const d = 15;
+    expect(await model.generate(word, { stop: d })).toMatchObject({ text: 'mara', finishReason: 'stop' });
+    const { sequences } = await model.generate(word, { logprobs: 3 });
+    const logprobs = sequences[0]?.logprobs ?? [];
+    expect(logprobs).toHaveLength(9);
+    for (const { token, logprob, top } of logprobs) expect(top[0]).toEqual({ token, logprob });
+    expect(sequences[0]?.score).toBeCloseTo(logprobs.reduce((sum, { logprob }) => sum + logprob, 0));
+  });
+
+  test('is the same for the same seed', async () => {
+    await using model = await loadSeq2SeqModel(aren, { device: 'cpu' });
+    const draw = (seed: number) => model.generate(word, { temperature: 2, seed, numReturnSequences: 4 });
+    const [one, again, other] = await Promise.all([draw(1), draw(1), draw(2)]);
+    expect(again?.sequences).toEqual(one?.sequences);
+    expect(other?.sequences).not.toEqual(one?.sequences);
+  });
+});
