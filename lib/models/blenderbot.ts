@@ -107,11 +107,12 @@ function head(s: Scope, c: BlenderbotConfig, hidden: Value): Value {
   return add(logits, s.param('final_logits_bias', [1, c.vocabSize]));
 }
 
-function readStack(config: ConfigReader, side: string, dim: number): Stack {
+/** @param least Layers: a decoder without any would not read its source. */
+function readStack(config: ConfigReader, side: string, dim: number, least: number): Stack {
   const heads = config.num(`${side}_attention_heads`, { integer: true, min: 1 });
   expectMultiple(config, 'd_model', dim, heads, `${side}_attention_heads`);
   return {
-    layers: config.num(`${side}_layers`, layerCount),
+    layers: config.num(`${side}_layers`, { ...layerCount, min: least }),
     heads,
     mlpDim: config.num(`${side}_ffn_dim`, { integer: true, min: 1 }),
   };
@@ -141,8 +142,8 @@ function readConfig(config: ConfigReader): BlenderbotConfig {
     sourceLength: positions,
     unbounded: false,
     dim,
-    encoder: readStack(config, 'encoder', dim),
-    decoder: readStack(config, 'decoder', dim),
+    encoder: readStack(config, 'encoder', dim, 0),
+    decoder: readStack(config, 'decoder', dim, 1),
     activation: readActivation(config, 'activation_function', 'gelu'),
     embedScale: config.bool('scale_embedding', { default: false }) ? Math.sqrt(dim) : 1,
     tied: config.bool('tie_word_embeddings', { default: true }),

@@ -99,7 +99,8 @@ describe('what is no encoder-decoder, or no model', () => {
 describe('a configuration or weights that are unfit', () => {
   test.each<[string, Json, Failure, RegExp]>([
     ['no width', { d_model: null }, ModelFormatError, /d_model/],
-    ['no layers', { decoder_layers: null }, ModelFormatError, /decoder_layers/],
+    ['layers that are not there', { decoder_layers: null }, ModelFormatError, /decoder_layers/],
+    ['no layers', { decoder_layers: 0 }, ModelFormatError, /decoder_layers.*at least 1.*got 0/],
     ['no positions', { max_position_embeddings: 0 }, ModelFormatError, /max_position_embeddings.*got 0/],
     [
       'heads that do not divide',
