@@ -174,7 +174,7 @@ export function checkParams(
     used.add(info);
     if (!isFloat(info.dtype) && !info.scales) {
       throw new UnsupportedError(
-        `${info.file}: tensor ${show(info.name)}: expected floating point weights, got ${info.dtype}: quantized checkpoints of this kind are not read`,
+        `${info.file}: tensor ${show(info.name)}: expected floating point weights, got ${info.dtype}: quantized checkpoints of this kind are not read; take the one that it was made from`,
       );
     }
     const got = paramShape(info);

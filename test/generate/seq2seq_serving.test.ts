@@ -166,6 +166,17 @@ describe('logits and states', () => {
 });
 
 describe('memory of a request', () => {
+  test('a model that does not fit is refused before a weight is read', async () => {
+    const read: number[] = [];
+    const loading = load(
+      { device: 'cpu', onProgress: ({ loaded }) => read.push(loaded) },
+      { memory: { bytes: 2 ** 16, of: 'this test' } },
+    );
+    await expect(loading).rejects.toBeInstanceOf(OutOfMemoryError);
+    await expect(loading).rejects.toThrow(/this test/);
+    expect(read).toEqual([]);
+  });
+
   test('is counted: what can never fit is refused, what fits waits', async () => {
     await using model = await load({ device: 'cpu' }, { kvBytes: blockBytes * 6 });
     const refused = model.generate(ids(49), { maxNewTokens: 47 });
