@@ -125,7 +125,7 @@ async function loadDirectory(
     throwIfAborted(signal);
     if (tokenizer) checkVocabulary(directory, tokenizer, startTokenId);
     warn(directory, ignoredFields, runtime.unusedTensors);
-    const { rope, unbounded, contextLength, vocabSize } = config;
+    const { rope, unbounded, contextLength, sourceLength, vocabSize } = config;
     const Model = family.encode ? Seq2SeqModel : TextModel;
     return new Model({
       runtime,
@@ -134,6 +134,7 @@ async function loadDirectory(
       defaults,
       bosTokenId,
       startTokenId,
+      sourceLength,
       rope,
       unbounded,
       info: {

@@ -56,6 +56,8 @@ export interface LanguageModelParts {
   readonly bosTokenId: number | undefined;
   /** Of an encoder-decoder: the id that the decoder begins with. */
   readonly startTokenId: number | undefined;
+  /** Likewise: positions of the encoder. */
+  readonly sourceLength: number | undefined;
 }
 
 /** A model that writes text: what models with and without an encoder have in common. Calls may overlap: they share steps. */
@@ -188,8 +190,10 @@ export class LanguageModel {
     return startTokenId === undefined ? { prompt: ids } : { source: ids, prompt: [startTokenId] };
   }
 
-  protected checkIds(ids: readonly number[], name = 'prompt'): void {
+  /** Throws InvalidArgumentError for ids that the model cannot take; the prompt is what an encoder takes, if there is one. */
+  protected checkIds(ids: readonly number[], name: 'prompt' | 'decoderIds' = 'prompt'): void {
     const { vocabSize, contextLength } = this.#parts.info;
+    const { sourceLength, unbounded } = this.#parts;
     if (!Array.isArray(ids) || ids.length === 0)
       throw new InvalidArgumentError(`${name}: expected at least one token, got none`);
     const wrong = ids.findIndex(
@@ -199,11 +203,14 @@ export class LanguageModel {
       throw new InvalidArgumentError(
         `${name}: expected token ids from 0 to ${vocabSize - 1}, got ${String(ids[wrong])} at ${wrong}`,
       );
-    if (ids.length > contextLength && !this.#parts.unbounded) {
+    const [most, which] =
+      sourceLength !== undefined && name === 'prompt'
+        ? [sourceLength, "the positions of the model's encoder"]
+        : [contextLength, "the model's context"];
+    if (ids.length > most && !unbounded)
       throw new InvalidArgumentError(
-        `${name}: expected at most ${contextLength} tokens, the model's context, got ${ids.length}; shorten it`,
+        `${name}: expected at most ${most} tokens, ${which}, got ${ids.length}; shorten it`,
       );
-    }
   }
 
   async #run(

@@ -207,7 +207,7 @@ describe('an input that is unfit', () => {
     await expectFailure(model.generate([]), InvalidArgumentError, /at least one token/);
     await expectFailure(model.generate([3, 20]), InvalidArgumentError, /0 to 19, got 20 at 1/);
     const long = new Array<number>(25).fill(1);
-    await expectFailure(model.generate(long), InvalidArgumentError, /at most 24 tokens.*got 25/);
+    await expectFailure(model.generate(long), InvalidArgumentError, /at most 24 tokens.*encoder.*got 25/);
     await expectFailure(model.generate('a'.repeat(25)), InvalidArgumentError, /at most 24 tokens.*got 25/);
     const none = null as unknown as string;
     await expectFailure(model.generate(none), InvalidArgumentError, /got null/);
@@ -216,7 +216,11 @@ describe('an input that is unfit', () => {
     await expectFailure(model.logits([], [1]), InvalidArgumentError, /^prompt: /);
     await expectFailure(model.logits([1], []), InvalidArgumentError, /^decoderIds: .*at least one/);
     await expectFailure(model.logits([1], [20]), InvalidArgumentError, /^decoderIds: .*got 20/);
-    await expectFailure(model.logits([1], long), InvalidArgumentError, /^decoderIds: .*at most 24/);
+    await expectFailure(
+      model.logits([1], long),
+      InvalidArgumentError,
+      /^decoderIds: .*at most 24 tokens, the model's context/,
+    );
     // What is refused has left nothing behind.
     expect((await model.generate('abc', { maxNewTokens: 3, eosTokenId: [] })).tokens).toHaveLength(3);
   });
