@@ -12,6 +12,7 @@ export {
 export { type AttentionOperands, type Int8GemmOperands, kernels } from './exec/direct_kernels.js';
 export { type EvaluateOptions, type EvaluateResult, evaluateText } from './generate/evaluate_text.js';
 export { type ExportOnnxOptions, type ExportOnnxResult, exportOnnx } from './generate/export_onnx.js';
+export { loadSeq2SeqModel } from './generate/load_seq2seq_model.js';
 export { type LoadOptions, loadTextModel } from './generate/load_text_model.js';
 export type { GenerateOptions } from './generate/options.js';
 export type { GenerateRequest } from './generate/request.js';
@@ -23,6 +24,7 @@ export type {
   GenerateTimings,
   TokenLogprobs,
 } from './generate/result.js';
+export type { Seq2SeqModel } from './generate/seq2seq_model.js';
 export type { ModelInfo, Prompt, TextModel } from './generate/text_model.js';
 export type { Tensor } from './tensor.js';
 export type { ChatMessage } from './tokenizers/chat_template.js';

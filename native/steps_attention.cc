@@ -145,7 +145,7 @@ Step LoadRopeKvWrite(const StepLoader& l) {
                 q_norm = l.Optional(6, DType::kF32), k_norm = l.Optional(7, DType::kF32);
   const Caches s = LoadCaches(l, l.In(1, DType::kF32), l.In(2, DType::kF32));
   const int32_t q = l.Out(0, DType::kF32);
-  const int64_t heads = l.Int(0, 1, 1 << 20), width = (heads + 2 * s.kv_heads) * s.head_dim;
+  const int64_t heads = l.Int(0, 0, 1 << 20), width = (heads + 2 * s.kv_heads) * s.head_dim;
   const int32_t interleaved = static_cast<int32_t>(l.Int(1, 0, 1));
   const float eps = static_cast<float>(l.Attr(2));
   l.Expect(l.Rank(qkv) == 2 && l.Fixed(qkv, 1) == width, "rows of q, k and v");
@@ -236,8 +236,8 @@ Step LoadPagedAttention(const StepLoader& l) {
   const AttentionShape shape = LoadShape(l, l.Optional(6, DType::kF32), s.kv_heads, s.head_dim);
   l.Expect(l.Rank(tables) == 2 && l.Rank(lens) == 1 && l.DimOf(tables, 0) == l.DimOf(lens, 0),
            "a block table for each sequence");
-  const int32_t q = shape.q;
-  l.CheckNumbers(l.Key("paged", {q, starts, lens, tables, static_cast<int32_t>(s.blocks)}),
+  const int32_t q = shape.q, causal = shape.causal;
+  l.CheckNumbers(l.Key("paged", {q, starts, lens, tables, static_cast<int32_t>(s.blocks), causal}),
                  {starts, lens, tables}, [=](const RunContext& c) {
                    CheckStarts(c, starts, c.Size(q, 0));
                    const int64_t batch = c.Count(lens), width = c.Size(tables, 1);
@@ -247,7 +247,8 @@ Step LoadPagedAttention(const StepLoader& l) {
                      const int64_t keys = c.I32(lens)[b],
                                    rows = c.I32(starts)[b + 1] - c.I32(starts)[b],
                                    blocks = (keys + kBlock - 1) / kBlock;
-                     if (keys < rows || blocks > width)
+                     // Rows that do not stand among the keys may be more than these.
+                     if (keys < (causal ? rows : 0) || blocks > width)
                        Fail("paged_attention: a context length that does not fit");
                      for (int64_t i = 0; i < blocks; ++i) {
                        const int32_t block = c.I32(tables)[b * width + i];

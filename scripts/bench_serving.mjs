@@ -1,9 +1,9 @@
 // Measures what continuous batching and prefix reuse give: node scripts/bench_serving.mjs MODEL_DIRECTORY
-// Eight greedy requests at once beside one (4 tokens in, 64 out, whole wall time), and a prompt of 1,000 tokens, new and repeated.
-// Prints one JSON object. The model is any Hugging Face directory; prompts are random token ids, so it needs no tokenizer.
+// Eight greedy requests at once beside one (4 tokens in, 64 out, whole wall time), and a prompt of 1,000 tokens, new and repeated
+// (a model with an encoder: of as many as that has positions; it shares no prefixes). Prints one JSON object. The model is any Hugging Face directory; prompts are random token ids, so it needs no tokenizer.
 import { cpus } from 'node:os';
 import { median } from '../dist/bench/median.js';
-import { loadTextModel } from '../dist/index.js';
+import { loadKind } from '../dist/generate/load_text_model.js';
 
 const [directory, rounds = '3'] = process.argv.slice(2);
 if (!directory) {
@@ -19,8 +19,8 @@ const randomIds = (count, vocabulary) =>
     return state % vocabulary;
   });
 
-const model = await loadTextModel(directory);
-const { vocabSize } = model.info;
+const model = await loadKind({ where: 'bench_serving' }, directory, {});
+const { vocabSize, contextLength } = model.info;
 const options = { maxNewTokens: newTokens, eosTokenId: [], doSample: false };
 
 /** Tokens a second of `count` greedy requests at once, from short prompts of their own. */
@@ -31,9 +31,9 @@ async function decode(count) {
   return (count * newTokens) / ((performance.now() - started) / 1000);
 }
 
-/** Time to the first token of a prompt of 1,000 tokens, new and repeated. */
+/** Time to the first token of a long prompt, new and repeated. */
 async function prefix() {
-  const prompt = randomIds(1000, vocabSize);
+  const prompt = randomIds(Math.min(1000, contextLength), vocabSize);
   const run = () => model.generate(prompt, { ...options, maxNewTokens: 1 });
   const cold = await run();
   const warm = await run();

@@ -50,6 +50,21 @@ export const shapes = {
       num_key_value_heads: 4,
     },
   },
+  'blenderbot-400m': {
+    config: {
+      model_type: 'blenderbot',
+      vocab_size: 8008,
+      max_position_embeddings: 128,
+      d_model: 1280,
+      encoder_layers: 2,
+      encoder_attention_heads: 32,
+      encoder_ffn_dim: 5120,
+      decoder_layers: 12,
+      decoder_attention_heads: 32,
+      decoder_ffn_dim: 5120,
+      scale_embedding: true,
+    },
+  },
   // Two million parameters: 4 MB in bf16.
   'llama-4mb': {
     config: {
@@ -104,12 +119,13 @@ function repeat(block, count, at) {
 function parametersOf(config) {
   const reader = configReader(config, 'config.json');
   const family = textFamilyOf(reader);
-  const graph = buildTextGraph(family, family.readConfig(reader), {
-    output: 'logits',
-    dtypeOf: () => 'f32',
-    blocks: 1,
-  });
-  return [...graph.params.values()].map(({ name, shape }) => ({
+  const model = family.readConfig(reader);
+  /** @type {(output: 'logits' | 'encode') => [string, { name: string, shape: readonly (string | number)[] }][]} */
+  const leaves = (output) => [
+    ...buildTextGraph(family, model, { output, dtypeOf: () => 'f32', blocks: 1 }).params,
+  ];
+  const params = [...leaves('logits'), ...(family.encode ? leaves('encode') : [])];
+  return [...new Map(params).values()].map(({ name, shape }) => ({
     name,
     shape: (family.layout.transposed?.test(name) ? shape.toReversed() : shape).map(Number),
   }));

@@ -1,7 +1,7 @@
 import { createInterface, type Interface } from 'node:readline';
 import { abortError, throwIfAborted, UnsupportedError } from '../errors.js';
 import type { GenerateOptions } from '../generate/options.js';
-import type { TextModel } from '../generate/text_model.js';
+import type { LanguageModel } from '../generate/text_model.js';
 import type { ChatMessage } from '../tokenizers/chat_template.js';
 import { describe } from './report.js';
 
@@ -17,7 +17,7 @@ export interface ChatStreams {
 }
 
 /** What a conversation needs of a model. */
-export type ChatModel = Pick<TextModel, 'generate'> & {
+export type ChatModel = Pick<LanguageModel, 'generate'> & {
   readonly tokenizer: { readonly hasChatTemplate: boolean };
 };
 

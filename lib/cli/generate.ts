@@ -11,8 +11,9 @@ export function addGenerate(program: Command): void {
     .command('generate')
     .summary('Continue a prompt, or chat')
     .description(
-      'Continues a prompt and prints what follows it, as it comes. What no flag gives is as the ' +
-        'model’s generation_config.json has it.',
+      'Continues a prompt and prints what follows it, as it comes; a model with an encoder reads the ' +
+        'prompt and writes a text of its own. What no flag gives is as the model’s ' +
+        'generation_config.json has it.',
     )
     .argument('[MODEL]', 'model directory, or hf:org/name[@revision]')
     .configureOutput(usageOutput(() => command))

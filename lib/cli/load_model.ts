@@ -1,4 +1,5 @@
-import { loadTextModel } from '../generate/load_text_model.js';
+import { type LoadOptions, loadKind, loadTextModel } from '../generate/load_text_model.js';
+import type { Seq2SeqModel } from '../generate/seq2seq_model.js';
 import type { TextModel } from '../generate/text_model.js';
 import { isHubSource } from '../weights/is_hub_source.js';
 import { type LoadFlags, loadOptionsOf } from './load_flags.js';
@@ -23,16 +24,36 @@ export async function locateModel(
   }
 }
 
-/** Loads a model with a bar on the terminal, and says so if it runs elsewhere than it should. */
-export async function loadModel(
+/** Loads a model that continues text, with a bar on the terminal, and says so if it runs elsewhere than it should. */
+export const loadModel = (
   source: string | undefined,
   flags: LoadFlags,
   signal: AbortSignal,
-): Promise<TextModel> {
+): Promise<TextModel> => loadWithProgress(loadTextModel, source, flags, signal);
+
+/** As {@link loadModel}, also of a model with an encoder: its config.json says which it is. */
+export const loadAnyModel = (
+  source: string | undefined,
+  flags: LoadFlags,
+  signal: AbortSignal,
+): Promise<TextModel | Seq2SeqModel> =>
+  loadWithProgress(
+    (directory, options) => loadKind({ where: 'loadTextModel' }, directory, options),
+    source,
+    flags,
+    signal,
+  );
+
+async function loadWithProgress<M extends TextModel | Seq2SeqModel>(
+  load: (directory: string | undefined, options: LoadOptions) => Promise<M>,
+  source: string | undefined,
+  flags: LoadFlags,
+  signal: AbortSignal,
+): Promise<M> {
   const progress = terminalProgress();
   const directory = source === undefined ? undefined : await locateModel(source, signal, progress);
   try {
-    const model = await loadTextModel(directory, {
+    const model = await load(directory, {
       ...loadOptionsOf(flags),
       signal,
       onProgress: ({ loaded, total }) => progress.update('Loading', loaded, total),

@@ -1,10 +1,10 @@
 import { checkContradictions, type GenerateOptions } from '../generate/options.js';
 import type { GenerateResult } from '../generate/result.js';
-import type { Prompt, TextModel } from '../generate/text_model.js';
+import type { LanguageModel, Prompt, TextModel } from '../generate/text_model.js';
 import { converse } from './chat.js';
 import { type FlagValues, generateOptionsOf } from './generate_flags.js';
 import type { LoadFlags } from './load_flags.js';
-import { loadModel } from './load_model.js';
+import { loadAnyModel, loadModel } from './load_model.js';
 import { BrokenPipeError, UsageError } from './report.js';
 import { print, readStdin } from './terminal.js';
 
@@ -29,7 +29,7 @@ export async function runGenerate(
   checkUsage(flags, options);
   // Without a model there is no reason to wait for stdin.
   const prompt = source === undefined ? [] : await readPrompt(flags, signal);
-  const model = await loadModel(source, flags, signal);
+  const model = await loadAnyModel(source, flags, signal);
   let assistantModel: TextModel | undefined;
   try {
     if (flags.assistantModel !== undefined)
@@ -77,7 +77,7 @@ async function readPrompt(flags: GenerateFlags, signal: AbortSignal): Promise<Pr
 
 /** Prints the continuation as it comes; beams, which are known at the end, and further sequences after it. */
 async function printStream(
-  model: TextModel,
+  model: LanguageModel,
   prompt: Prompt,
   options: GenerateOptions & { readonly signal: AbortSignal },
   flags: GenerateFlags,
@@ -112,7 +112,7 @@ async function printStream(
 const lineEnd = (text: string): string => (text.endsWith('\n') ? '' : '\n');
 
 async function printJson(
-  model: TextModel,
+  model: LanguageModel,
   prompt: Prompt,
   options: GenerateOptions & { readonly signal: AbortSignal },
   flags: GenerateFlags,
@@ -131,7 +131,7 @@ function tokensPerSecond({ usage, timings, sequences }: GenerateResult): number 
   return Math.round(rate * 1e5) / 100;
 }
 
-function summarize(model: TextModel, result: GenerateResult, { verbose }: GenerateFlags): void {
+function summarize(model: LanguageModel, result: GenerateResult, { verbose }: GenerateFlags): void {
   if (!verbose && !process.stderr.isTTY) return;
   const { usage, timings, finishReason } = result;
   const { family, device, isa, weights } = model.info;

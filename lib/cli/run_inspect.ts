@@ -73,6 +73,7 @@ function modelRows(model: TextModelSummary): Rows {
       `${bytes(memory.kvBytesPerToken)} a token, ${bytes(memory.kvBytesPerContext)} a full context`,
     ],
     ['Context', `${model.contextLength} tokens${model.unbounded ? ', and beyond (dynamic RoPE)' : ''}`],
+    ...(model.sourceLength === undefined ? [] : [['Source', `${model.sourceLength} tokens`] as const]),
     ['Vocabulary', `${model.vocabSize} tokens`],
     ['Tokenizer', model.tokenizer ? 'tokenizer.json' : 'none: takes token ids only'],
     ['Chat template', model.chatTemplate ? 'yes' : 'no'],

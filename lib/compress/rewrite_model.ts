@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { DType } from '../dtype.js';
 import { InvalidArgumentError, throwIfAborted } from '../errors.js';
-import { type OpenedTextModel, openTextModel } from '../generate/open_text_model.js';
+import { type OpenedModel, openTextModel } from '../generate/open_text_model.js';
 import { type WeightsOption, weightedGraph } from '../generate/weighted_graph.js';
 import { weightsFile } from '../weights/checkpoint.js';
 import type { JsonObject } from '../weights/json_file.js';
@@ -57,7 +57,7 @@ export interface Rewrite extends RewriteOptions {
   readonly directory: string;
   /** The types that the parameters are wanted in. */
   readonly weights: WeightsOption;
-  readonly change: (model: OpenedTextModel, params: readonly UsedParam[]) => Promise<Rewritten> | Rewritten;
+  readonly change: (model: OpenedModel, params: readonly UsedParam[]) => Promise<Rewritten> | Rewritten;
 }
 
 /**
@@ -93,7 +93,7 @@ export async function rewriteModel(rewrite: Rewrite): Promise<RewriteResult> {
   };
 }
 
-function usedParams({ family, config, params }: OpenedTextModel, weights: WeightsOption): UsedParam[] {
+function usedParams({ family, config, params }: OpenedModel, weights: WeightsOption): UsedParam[] {
   const graph = weightedGraph(family, config, params, { output: 'logits', blocks: 1, weights });
   const used = [...graph.params.values()];
   checkParams(new Map(used.map(({ name, shape }) => [name, { shape: shape as number[] }])), params);

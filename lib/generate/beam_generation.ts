@@ -9,6 +9,8 @@ import { Sequence } from './sequence.js';
 
 export interface BeamGenerationOptions {
   readonly prompt: readonly number[];
+  /** See {@link SampledGeneration}. */
+  readonly source?: readonly number[] | undefined;
   readonly options: ResolvedOptions;
   /** See {@link Sequence}. */
   readonly root: string | undefined;
@@ -20,22 +22,25 @@ export class BeamGeneration implements Generation {
   readonly maxBlocks: number;
   readonly candidates: number;
   readonly #prompt: readonly number[];
+  readonly #sourceIds: readonly number[] | undefined;
   readonly #options: ResolvedOptions;
   readonly #root: string | undefined;
   readonly #search: BeamSearch;
   #beams: Sequence[] = [];
+  #source: Sequence | undefined;
   #pool: KvPool | undefined;
   #cached = 0;
 
-  constructor({ prompt, options, root, vocabSize }: BeamGenerationOptions) {
+  constructor({ prompt, source, options, root, vocabSize }: BeamGenerationOptions) {
     this.#prompt = prompt;
+    this.#sourceIds = source;
     this.#options = options;
     this.#root = root;
     this.#search = new BeamSearch(options);
     const blocks = blocksFor(prompt.length);
     // While beams change, each may hold a block that its successor copies from.
-    this.maxBlocks =
-      blocks + options.numBeams * (blocksFor(prompt.length + options.maxNewTokens) - blocks + 2);
+    const own = blocks + options.numBeams * (blocksFor(prompt.length + options.maxNewTokens) - blocks + 2);
+    this.maxBlocks = own + blocksFor(source?.length ?? 0);
     this.candidates = Math.min(candidatesPerBeam(options.numBeams, options.eosTokenIds.length), vocabSize);
   }
 
@@ -48,6 +53,10 @@ export class BeamGeneration implements Generation {
 
   get sequences(): readonly Sequence[] {
     return this.#beams;
+  }
+
+  get source(): Sequence | undefined {
+    return this.#source;
   }
 
   get outcome(): GenerationOutcome {
@@ -63,13 +72,19 @@ export class BeamGeneration implements Generation {
 
   start(pool: KvPool): void {
     this.#pool = pool;
-    const prompt = new Sequence(pool, this.#prompt, this.#prompt.length, { root: this.#root });
+    const ids = this.#sourceIds;
+    this.#source = ids && new Sequence(pool, ids, ids.length);
+    const prompt = new Sequence(pool, this.#prompt, this.#prompt.length, {
+      root: this.#root,
+      source: this.#source,
+    });
     this.#cached = prompt.cached;
     this.#beams = [prompt];
   }
 
   row({ tokens, promptLength, returnIndex }: Sequence): SampleRow {
-    return sampleRow(this.#options, { history: tokens, promptLength, encoder: this.#prompt, returnIndex });
+    const encoder = this.#sourceIds ?? this.#prompt;
+    return sampleRow(this.#options, { history: tokens, promptLength, encoder, returnIndex });
   }
 
   advance(choices: ReadonlyMap<Sequence, RowChoice>): readonly BlockCopy[] {
@@ -92,6 +107,7 @@ export class BeamGeneration implements Generation {
   release(): void {
     for (const beam of this.#beams) beam.release();
     this.#beams = [];
+    this.#source?.release();
   }
 }
 

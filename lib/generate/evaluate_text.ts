@@ -1,6 +1,6 @@
 import { InvalidArgumentError, ModelFormatError, throwIfAborted, UnsupportedError } from '../errors.js';
 import { evaluationWindows } from './evaluation_windows.js';
-import type { TextModel } from './text_model.js';
+import { TextModel } from './text_model.js';
 
 export interface EvaluateOptions {
   readonly signal?: AbortSignal | undefined;
@@ -29,6 +29,8 @@ export async function evaluateText(
   text: string,
   { signal, onProgress }: EvaluateOptions = {},
 ): Promise<EvaluateResult> {
+  if (!(model instanceof TextModel))
+    throw new InvalidArgumentError('evaluate: expected a model that continues text, as of loadTextModel()');
   if (typeof text !== 'string' || text === '')
     throw new InvalidArgumentError(
       `evaluate: expected a text, got ${text === '' ? 'an empty one' : typeof text}`,

@@ -1,4 +1,5 @@
 import { throwIfAborted } from '../errors.js';
+import type { Executable } from '../exec/executor.js';
 import type { RopeFrequencies } from '../nn/rope_frequencies.js';
 import type { Tensor } from '../tensor.js';
 import { blocksFor } from './kv_pool.js';
@@ -6,13 +7,15 @@ import type { ModelRuntime } from './model_runtime.js';
 import { Sequence } from './sequence.js';
 import { packStep } from './step.js';
 
-export type ForwardOutput = 'logits' | 'logprobs' | 'hidden';
+export type ForwardOutput = 'logits' | 'logprobs' | 'hidden' | 'encoded';
 
 export interface ForwardPass {
   readonly runtime: ModelRuntime;
   readonly rope: RopeFrequencies | undefined;
   readonly vocabSize: number;
   readonly ids: readonly number[];
+  /** The encoder's ids, if the model has one; `ids` are then the decoder's. */
+  readonly source?: readonly number[] | undefined;
   readonly output: ForwardOutput;
 }
 
@@ -33,17 +36,23 @@ const maxLogits = 2 ** 23;
  * step. The caller has the model for itself. Rejects with AbortError within one step of an abort.
  */
 export async function forwardPass(
-  { runtime, rope, vocabSize, ids, output }: ForwardPass,
+  pass: ForwardPass,
   { targets, from = 1, signal }: ForwardOptions,
 ): Promise<Readonly<Record<string, Tensor>>[]> {
   throwIfAborted(signal);
+  const { runtime, rope, vocabSize, ids, output } = pass;
   const executable = await runtime.executable(output, { signal });
-  runtime.pool.reserve(blocksFor(ids.length));
-  const sequence = new Sequence(runtime.pool, ids, ids.length);
+  const encoder = pass.source && (await runtime.executable('encode', { signal }));
+  runtime.pool.reserve(blocksOf(pass));
+  const source = pass.source && new Sequence(runtime.pool, pass.source, pass.source.length);
+  const sequence = new Sequence(runtime.pool, ids, ids.length, { source });
+  source?.grow(source.pending);
   sequence.grow(ids.length);
   const mostWanted = Math.min(maxRows, Math.max(1, Math.floor(maxLogits / vocabSize)));
   const parts: Readonly<Record<string, Tensor>>[] = [];
   try {
+    if (source) await runWhole(encoder as Executable, source, signal);
+    if (output === 'encoded') return [await runWhole(executable, sequence, signal)];
     while (sequence.pending > 0) {
       const at = sequence.computed;
       const unwanted = Math.min(from - 1 - at, maxRows);
@@ -57,6 +66,23 @@ export async function forwardPass(
     }
   } finally {
     sequence.release();
+    source?.release();
   }
   return parts;
+}
+
+/** Blocks of the KV pool that a pass takes. */
+export const blocksOf = ({ ids, source }: Pick<ForwardPass, 'ids' | 'source'>): number =>
+  blocksFor(ids.length) + blocksFor(source?.length ?? 0);
+
+/** One run over all of a sequence, as an encoder wants it. */
+async function runWhole(
+  executable: Executable,
+  sequence: Sequence,
+  signal: AbortSignal | undefined,
+): Promise<Readonly<Record<string, Tensor>>> {
+  const rows = sequence.pending;
+  const outputs = await executable.run({ ...packStep([{ sequence, rows }], [], undefined), signal });
+  sequence.advance(rows);
+  return outputs;
 }

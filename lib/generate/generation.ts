@@ -24,6 +24,8 @@ export interface Generation {
   readonly maxBlocks: number;
   /** How many best tokens it wants for each row. */
   readonly candidates: number;
+  /** What its sequences read of, if the model has an encoder, which runs first. */
+  readonly source: Sequence | undefined;
   /** Sequences that want to be computed. Empty: it has ended. */
   readonly sequences: readonly Sequence[];
   /** Takes its first sequences from the pool. */

@@ -147,5 +147,23 @@ export const bosTokenIdOf = (
 ): number | undefined =>
   defaults.bosTokenId ?? parse('config.json', [['bos_token_id', config.bos_token_id ?? null]]).bosTokenId;
 
+/**
+ * The id that an encoder-decoder's text begins with: that of generation_config.json, else config.json's, else the one that begins a
+ * text. Throws {@link ModelFormatError} if there is none, or the vocabulary does not have it.
+ */
+export function decoderStartIdOf(
+  generation: FileDefaults,
+  config: Readonly<Record<string, unknown>>,
+  vocabSize: number,
+): number {
+  const model = parse('config.json', [['decoder_start_token_id', config.decoder_start_token_id ?? null]]);
+  const id = generation.decoderStartTokenId ?? model.decoderStartTokenId ?? bosTokenIdOf(generation, config);
+  if (id !== undefined && id < vocabSize) return id;
+  const got = id ?? 'none, and no bos_token_id either';
+  throw new ModelFormatError(
+    `config.json: expected decoder_start_token_id, there or in generation_config.json, to be an id of the vocabulary (0 to ${vocabSize - 1}), got ${got}`,
+  );
+}
+
 /** No file said anything. */
 export const noDefaults: FileDefaults = { options: {}, ignored: [] };

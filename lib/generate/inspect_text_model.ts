@@ -8,10 +8,11 @@ import { readTokenizerSettings } from '../tokenizers/tokenizer_files.js';
 import type { Checkpoint } from '../weights/checkpoint.js';
 import { checkParams } from '../weights/param_source.js';
 import type { FileDefaults } from './generation_config.js';
-import { openTextModel } from './open_text_model.js';
-import { type WeightsOption, weightedGraph } from './weighted_graph.js';
+import { distinct } from './memory_needs.js';
+import { openModel } from './open_text_model.js';
+import { type WeightsOption, wholeModel } from './weighted_graph.js';
 
-/** A causal model by its files alone. */
+/** A text model by its files alone. */
 export interface TextModelSummary {
   readonly directory: string;
   readonly family: string;
@@ -24,6 +25,8 @@ export interface TextModelSummary {
   /** Tensors that the model does not use. */
   readonly unusedTensors: readonly string[];
   readonly contextLength: number;
+  /** Of an encoder-decoder: positions of the encoder; `contextLength` are the decoder's. */
+  readonly sourceLength?: number;
   /** Whether a sequence may outgrow the context (dynamic RoPE). */
   readonly unbounded: boolean;
   readonly vocabSize: number;
@@ -48,16 +51,9 @@ export async function inspectTextModel(
   directory: string,
   options: { readonly weights?: WeightsOption | undefined; readonly signal?: AbortSignal | undefined } = {},
 ): Promise<TextModelSummary> {
-  const { checkpoint, family, config, params, defaults, ignoredFields } = await openTextModel(
-    directory,
-    options,
-  );
-  const graph = weightedGraph(family, config, params, {
-    output: 'logits',
-    blocks: 1,
-    weights: options.weights ?? 'stored',
-  });
-  const needed = [...graph.params.values()];
+  const { checkpoint, family, config, params, defaults, ignoredFields } = await openModel(directory, options);
+  const graphs = wholeModel(family, config, params, options.weights ?? 'stored');
+  const needed = distinct(graphs, 'params');
   const unusedTensors = checkParams(
     new Map(needed.map((value) => [value.name, { shape: value.shape as number[] }])),
     params,
@@ -65,7 +61,7 @@ export async function inspectTextModel(
   );
   const { chatTemplates } = readTokenizerSettings(directory);
   const tokenizer = await isFile(join(directory, 'tokenizer.json'));
-  const kvBytesPerToken = bytesOf([...graph.states.values()]) / kvBlockSize;
+  const kvBytesPerToken = bytesOf(distinct(graphs, 'states')) / kvBlockSize;
   const { ignored: _, ...generation } = defaults;
   return {
     directory,
@@ -75,6 +71,7 @@ export async function inspectTextModel(
     fileBytes: await fileBytes(checkpoint),
     unusedTensors,
     contextLength: config.contextLength,
+    ...(config.sourceLength === undefined ? {} : { sourceLength: config.sourceLength }),
     unbounded: config.unbounded,
     vocabSize: config.vocabSize,
     tokenizer,
@@ -82,7 +79,7 @@ export async function inspectTextModel(
     memory: {
       weightBytes: bytesOf(needed),
       kvBytesPerToken,
-      kvBytesPerContext: kvBytesPerToken * config.contextLength,
+      kvBytesPerContext: kvBytesPerToken * (config.contextLength + (config.sourceLength ?? 0)),
     },
     generation,
     ignoredFields,

@@ -1,15 +1,17 @@
-import { InvalidArgumentError, throwIfAborted, UnsupportedError } from '../errors.js';
+import { InvalidArgumentError, ModelFormatError, throwIfAborted, UnsupportedError } from '../errors.js';
 import { availableMemory, type MemoryLimit } from '../exec/available_memory.js';
 import type { CompileOptions, Executable } from '../exec/executor.js';
 import { type DeviceOption, deviceNames, selectExecutor } from '../exec/select.js';
 import { timeSlices } from '../exec/time_slices.js';
+import type { ModelKind } from '../models/registry.js';
 import { loadTokenizer, type Tokenizer } from '../tokenizers/tokenizer.js';
 import type { HubOptions } from '../weights/hub.js';
 import { isHubSource } from '../weights/is_hub_source.js';
 import { checkCall } from './check_call.js';
 import { ModelRuntime } from './model_runtime.js';
-import { openTextModel } from './open_text_model.js';
+import { openModel } from './open_text_model.js';
 import { defaultLimits, Scheduler, type StepLimits } from './scheduler.js';
+import { Seq2SeqModel } from './seq2seq_model.js';
 import { TextModel } from './text_model.js';
 import type { WeightsOption } from './weighted_graph.js';
 
@@ -61,12 +63,25 @@ export const noDefaultModel = (): UnsupportedError =>
   new UnsupportedError('loadTextModel: there is no built-in default model yet; name a model directory');
 
 /** As {@link loadTextModel}, with what only tests and measurements set. */
-export async function loadWith(
+export const loadWith = async (
   source: string | undefined,
   options: LoadOptions,
   internals: LoadInternals,
-): Promise<TextModel> {
-  checkOptions(source, options);
+): Promise<TextModel> =>
+  (await loadKind({ where: 'loadTextModel', kind: 'text' }, source, options, internals)) as TextModel;
+
+/**
+ * Loads a model with or without an encoder: whichever `kind` says, or else what its configuration says. `where` is the function that
+ * messages name. Rejects as {@link loadTextModel} does.
+ */
+export async function loadKind(
+  { where, kind }: { readonly where: string; readonly kind?: ModelKind },
+  source: string | undefined,
+  options: LoadOptions,
+  internals: LoadInternals = {},
+): Promise<TextModel | Seq2SeqModel> {
+  if (source === undefined && kind !== 'seq2seq') throw noDefaultModel();
+  checkOptions(where, source, options);
   const { signal } = options;
   throwIfAborted(signal);
   const directory = isHubSource(source) ? await download(source, options) : source;
@@ -74,7 +89,7 @@ export async function loadWith(
   const loadingTokenizer = loadTokenizer(directory, signal ? { signal } : {});
   loadingTokenizer.catch(() => {}); // told where it is awaited
   try {
-    return await loadDirectory(directory, loadingTokenizer, options, internals);
+    return await loadDirectory(directory, kind, loadingTokenizer, options, internals);
   } catch (error) {
     const tokenizer = await loadingTokenizer.catch(() => undefined);
     tokenizer?.dispose();
@@ -84,15 +99,15 @@ export async function loadWith(
 
 async function loadDirectory(
   directory: string,
+  kind: ModelKind | undefined,
   loadingTokenizer: Promise<Tokenizer | undefined>,
   options: LoadOptions,
   internals: LoadInternals,
-): Promise<TextModel> {
+): Promise<TextModel | Seq2SeqModel> {
   const { signal, onProgress } = options;
   const pause = timeSlices();
-  const { family, config, params, defaults, bosTokenId, ignoredFields } = await openTextModel(directory, {
-    signal,
-  });
+  const opened = await openModel(directory, { signal, kind });
+  const { family, config, params, defaults, bosTokenId, startTokenId, ignoredFields } = opened;
   await pause();
   const { executor, fallbackReason } = selectExecutor(options);
   await pause();
@@ -100,19 +115,26 @@ async function loadDirectory(
   const weights = options.weights ?? 'stored';
   const runtime = new ModelRuntime({ executor, family, config, params, weights, kvBytes, kvBlocks, memory });
   try {
-    const [{ sampler, copier }, tokenizer] = await Promise.all([
-      compile(runtime, { signal, onProgress: (loaded, total) => onProgress?.({ loaded, total }) }),
+    const [{ sampler, copier, encoder }, tokenizer] = await Promise.all([
+      compile(runtime, family.encode !== undefined, {
+        signal,
+        onProgress: (loaded, total) => onProgress?.({ loaded, total }),
+      }),
       loadingTokenizer,
     ]);
     throwIfAborted(signal);
+    if (tokenizer) checkVocabulary(directory, tokenizer, startTokenId);
     warn(directory, ignoredFields, runtime.unusedTensors);
-    const { rope, unbounded, contextLength, vocabSize } = config;
-    return new TextModel({
+    const { rope, unbounded, contextLength, sourceLength, vocabSize } = config;
+    const Model = family.encode ? Seq2SeqModel : TextModel;
+    return new Model({
       runtime,
-      scheduler: new Scheduler({ pool: runtime.pool, rope, sampler, copier, limits }),
+      scheduler: new Scheduler({ pool: runtime.pool, rope, sampler, encoder, copier, limits }),
       tokenizer,
       defaults,
       bosTokenId,
+      startTokenId,
+      sourceLength,
       rope,
       unbounded,
       info: {
@@ -148,20 +170,30 @@ const hubOptions = ({ signal, onProgress }: LoadOptions): HubOptions => ({
 /** The graphs that every request needs: one after the other, as a session does one thing at a time. */
 async function compile(
   runtime: ModelRuntime,
+  encodes: boolean,
   options: CompileOptions,
-): Promise<{ sampler: Executable; copier: Executable }> {
+): Promise<{ sampler: Executable; copier: Executable; encoder: Executable | undefined }> {
   const sampler = await runtime.executable('sample', options);
-  return { sampler, copier: await runtime.executable('copy') };
+  const encoder = encodes ? await runtime.executable('encode', options) : undefined;
+  return { sampler, copier: await runtime.executable('copy'), encoder };
 }
 
-function checkOptions(source: unknown, options: LoadOptions): asserts source is string {
-  if (source === undefined) throw noDefaultModel();
+/** Throws ModelFormatError if the tokenizer lacks the id that every text of an encoder-decoder begins with. */
+function checkVocabulary(directory: string, { vocabSize }: Tokenizer, start: number | undefined): void {
+  if (start === undefined || start < vocabSize) return;
+  throw new ModelFormatError(
+    `${directory}: tokenizer.json: expected id ${start}, the decoder_start_token_id, among its ids, got 0 to ${vocabSize - 1}; ` +
+      'take the tokenizer that the model was trained with',
+  );
+}
+
+function checkOptions(where: string, source: unknown, options: LoadOptions): asserts source is string {
   if (typeof source !== 'string' || source === '') {
     throw new InvalidArgumentError(
-      `loadTextModel: expected a model directory or 'hf:org/name', got ${String(source)}`,
+      `${where}: expected a model directory or 'hf:org/name', got ${String(source)}`,
     );
   }
-  checkCall('loadTextModel', options, { names: optionNames, choices });
+  checkCall(where, options, { names: optionNames, choices });
   if (options.kvCache !== undefined && options.kvCache !== 'f32')
     throw new UnsupportedError(`kvCache: "${options.kvCache}" is not built yet; use "f32"`);
 }

@@ -2,7 +2,7 @@ import type { GeneratedSequence, GenerateResult, GenerateTimings, SequenceOutcom
 
 /** What `generate()` resolves to. */
 export function makeResult(
-  prompt: readonly number[],
+  promptTokens: number,
   outcomes: readonly SequenceOutcome[],
   texts: readonly string[],
   run: { cachedTokens: number; timings: GenerateTimings; logprobs: boolean },
@@ -22,7 +22,7 @@ export function makeResult(
     tokens,
     finishReason,
     usage: {
-      promptTokens: prompt.length,
+      promptTokens,
       completionTokens: sequences.reduce((n, s) => n + s.tokens.length, 0),
       cachedTokens: run.cachedTokens,
     },

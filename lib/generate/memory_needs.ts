@@ -19,8 +19,8 @@ export interface MemoryNeeds {
 /** Rows of a full step, and the size of every other symbol. */
 const fullStep = { rows: 512, others: 8 };
 
-/** What a graph that ends in logits, built for a KV cache of one block, needs. The reference computes in float64. */
-export function memoryNeeds(graph: Graph, device: string): MemoryNeeds {
+/** What a model's graphs, built for a KV cache of one block, need together. The reference computes in float64. */
+export function memoryNeeds(graphs: readonly Graph[], device: string): MemoryNeeds {
   const double = device === 'reference';
   const weightBytes = ({ shape, dtype }: Value): number => {
     const [rows = 1, ...rest] = shape as number[];
@@ -32,16 +32,21 @@ export function memoryNeeds(graph: Graph, device: string): MemoryNeeds {
     const sizes = symbolsOf(shape).map((s) => [s, s === 'T' ? fullStep.rows : fullStep.others]);
     return elementCount(evalShape(shape, Object.fromEntries(sizes))) * (double ? 8 : dtypeBytes[dtype]);
   };
-  const computed = graph.nodes.flatMap((node) =>
-    Object.values(node.outputs).filter((value) => value.state === undefined),
-  );
+  const computed = graphs
+    .flatMap(({ nodes }) => nodes.flatMap((node) => Object.values(node.outputs)))
+    .filter((value) => value.state === undefined);
   return {
-    weights: sum([...graph.params.values()].map(weightBytes)),
+    weights: sum(distinct(graphs, 'params').map(weightBytes)),
     // A step reads some values while it writes another.
     workspace: 3 * Math.max(0, ...computed.map(valueBytes)),
-    block: sum([...graph.states.values()].map(valueBytes)),
+    block: sum(distinct(graphs, 'states').map(valueBytes)),
   };
 }
+
+/** The parameters or states of several graphs, those of one name once. */
+export const distinct = (graphs: readonly Graph[], leaves: 'params' | 'states'): Value[] => [
+  ...new Map(graphs.flatMap((graph) => [...graph[leaves]])).values(),
+];
 
 /** Memory that is left for KV cache. Throws OutOfMemoryError if the model does not fit, so that no weight is read in vain. */
 export function memoryForCache(needs: MemoryNeeds, limit: MemoryLimit): number {

@@ -12,8 +12,8 @@ import { kvBlockSize } from '../ops/kv_write.js';
 import { elementCount } from '../tensor.js';
 import { checkParams, type ParamSource } from '../weights/param_source.js';
 import { blocksFor, KvPool } from './kv_pool.js';
-import { memoryForCache, memoryNeeds } from './memory_needs.js';
-import { type WeightsOption, weightedGraph } from './weighted_graph.js';
+import { distinct, memoryForCache, memoryNeeds } from './memory_needs.js';
+import { type WeightsOption, weightedGraph, wholeModel } from './weighted_graph.js';
 
 /** Rows and chosen rows of the steps that a server meets first; larger numbers of sequences are planned for when they come. */
 const usualSizes = [
@@ -55,17 +55,16 @@ export class ModelRuntime {
     const { executor, family, config, params } = given;
     const build = (output: TextGraphOptions['output'], blocks: number): Graph =>
       weightedGraph(family, config, params, { output, blocks, weights: given.weights });
-    const plain = build('logits', 1);
-    const redundant = ['lm_head.weight'].filter((name) => !plain.params.has(name));
+    const plain = wholeModel(family, config, params, given.weights);
+    const used = distinct(plain, 'params');
+    const redundant = ['lm_head.weight'].filter((name) => !used.some((v) => v.name === name));
     this.unusedTensors = checkParams(
-      new Map([...plain.params].map(([name, v]) => [name, { shape: v.shape as number[] }])),
+      new Map(used.map((v) => [v.name, { shape: v.shape as number[] }])),
       params,
       redundant,
     );
-    this.parameters = [...plain.params.values()].reduce((n, v) => n + elementCount(v.shape as number[]), 0);
-    this.weights = summarize(
-      [...plain.params.values()].filter((v) => v.shape.length === 2).map((v) => v.dtype),
-    );
+    this.parameters = used.reduce((n, v) => n + elementCount(v.shape as number[]), 0);
+    this.weights = summarize(used.filter(isMatrix).map((v) => v.dtype));
     const needs = memoryNeeds(plain, executor.device);
     const spare = memoryForCache(needs, given.memory);
     // The reference copies its cache at each write, so that has room for little.
@@ -75,7 +74,7 @@ export class ModelRuntime {
       poolBlocks(needs.block, Math.min(budget, spare), config, { executor, exactly: given.kvBlocks }),
     );
     this.session = executor.open(params);
-    this.#caches = [...plain.states.values()];
+    this.#caches = [...(plain[0] as Graph).states.values()];
     this.#build = (output) => build(output, this.pool.blocks);
   }
 
@@ -97,7 +96,7 @@ export class ModelRuntime {
     await nextTurn();
     return await this.session.compile(
       graph,
-      output === 'sample' ? { ...options, sizes: usualSizes } : options,
+      output === 'sample' || output === 'encode' ? { ...options, sizes: usualSizes } : options,
     );
   }
 }
@@ -114,6 +113,9 @@ function copyGraph(caches: readonly Value[], blocks: number): Graph {
   }
   return graph;
 }
+
+/** One row is a vector, whatever the file makes of it. */
+const isMatrix = ({ shape }: Value): boolean => shape.length === 2 && shape[0] !== 1;
 
 const summarize = (types: readonly DType[]): string => [...new Set(types)].sort().join('+') || 'f32';
 
@@ -132,7 +134,7 @@ function poolBlocks(
     );
   }
   if (exactly !== undefined) return exactly;
-  const perSequence = blocksFor(config.contextLength) + 1;
+  const perSequence = blocksFor(config.contextLength) + blocksFor(config.sourceLength ?? 0) + 1;
   if (executor.device === 'reference') return Math.min(blocks, Math.max(64, 4 * perSequence));
   // A model of unbounded context may use all there is.
   return Math.min(blocks, config.unbounded ? 1 << 20 : Math.max(64, 16 * perSequence));

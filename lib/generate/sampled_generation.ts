@@ -25,6 +25,8 @@ interface Lane {
 
 export interface SampledGenerationOptions {
   readonly prompt: readonly number[];
+  /** The encoder's ids, if the model has one; `prompt` is then the decoder's. */
+  readonly source?: readonly number[] | undefined;
   readonly options: ResolvedOptions;
   /** See {@link Sequence}. */
   readonly root: string | undefined;
@@ -39,6 +41,7 @@ export class SampledGeneration implements Generation {
   readonly candidates: number;
   readonly #given: SampledGenerationOptions;
   #lanes: Lane[] = [];
+  #source: Sequence | undefined;
   readonly #outcomes: (SequenceOutcome | undefined)[];
   #cached = 0;
 
@@ -50,7 +53,8 @@ export class SampledGeneration implements Generation {
       number,
     ];
     // Each sequence but the first has its own last block of the prompt, and what follows.
-    this.maxBlocks = all + (numReturnSequences - 1) * (all - prompt + 1);
+    const own = all + (numReturnSequences - 1) * (all - prompt + 1);
+    this.maxBlocks = own + blocksFor(given.source?.length ?? 0);
     this.candidates = logprobs;
     this.#outcomes = new Array<SequenceOutcome | undefined>(numReturnSequences).fill(undefined);
   }
@@ -59,13 +63,18 @@ export class SampledGeneration implements Generation {
     return this.#lanes.map((lane) => lane.sequence);
   }
 
+  get source(): Sequence | undefined {
+    return this.#source;
+  }
+
   get outcome(): GenerationOutcome {
     return { sequences: this.#outcomes.filter((o) => o !== undefined), cachedTokens: this.#cached };
   }
 
   start(pool: KvPool): void {
-    const { prompt, root } = this.#given;
-    const sequence = new Sequence(pool, prompt, prompt.length, { root });
+    const { prompt, root, source } = this.#given;
+    this.#source = source && new Sequence(pool, source, source.length);
+    const sequence = new Sequence(pool, prompt, prompt.length, { root, source: this.#source });
     this.#cached = sequence.cached;
     this.#add(sequence);
   }
@@ -87,7 +96,7 @@ export class SampledGeneration implements Generation {
     return sampleRow(this.#given.options, {
       history: tokens,
       promptLength,
-      encoder: this.#given.prompt,
+      encoder: this.#given.source ?? this.#given.prompt,
       returnIndex,
     });
   }
@@ -155,5 +164,6 @@ export class SampledGeneration implements Generation {
       stops?.close();
     }
     this.#lanes = [];
+    this.#source?.release();
   }
 }

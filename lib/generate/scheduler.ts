@@ -12,7 +12,7 @@ import { lastRows, packStep, type Slice } from './step.js';
 /** How many rows the scheduler puts into one step. */
 export interface StepLimits {
   readonly maxRows: number;
-  /** Rows of prompts beside sequences that decode, so that those don't wait long. */
+  /** Rows of prompts, or of sources, beside sequences that decode, so that those don't wait long. */
   readonly prefillBesideDecode: number;
   /** Tokens of each sequence that the engine computes at most before the scheduler looks again. */
   readonly burst: number;
@@ -25,6 +25,8 @@ export interface SchedulerModel {
   readonly rope: RopeFrequencies | undefined;
   /** The graph that ends in the sampler. */
   readonly sampler: Executable;
+  /** Of an encoder-decoder: puts into a source's blocks what the sampler's graph reads of it. */
+  readonly encoder?: Executable | undefined;
   /** Copies blocks of every layer's cache. */
   readonly copier: Executable;
   readonly limits: StepLimits;
@@ -53,8 +55,8 @@ type TicketSlice = Slice & { readonly ticket: Ticket };
 
 /**
  * Runs the requests of one model together: each step computes the next rows of all running sequences, prompts in chunks beside the
- * sequences that decode. A request starts when the pool can promise it every block that it may need, in the order of the calls, so
- * that nothing that runs ever lacks memory.
+ * sequences that decode; between steps the encoder, if the model has one, reads the sources of new requests. A request starts when
+ * the pool can promise it every block that it may need, in the order of the calls, so that nothing that runs ever lacks memory.
  */
 export class Scheduler {
   readonly #model: SchedulerModel;
@@ -122,8 +124,10 @@ export class Scheduler {
     while (this.#waiting.length + this.#active.length + this.#exclusive.length > 0) {
       await this.#runExclusive();
       if (this.#exclusive.length === 0) this.#admit();
-      if (this.#active.length > 0) await this.#step();
-      else if (this.#waiting.length + this.#exclusive.length > 0) this.#refuse();
+      if (this.#active.length > 0) {
+        await this.#encode();
+        await this.#step();
+      } else if (this.#waiting.length + this.#exclusive.length > 0) this.#refuse();
     }
   }
 
@@ -184,23 +188,22 @@ export class Scheduler {
     }
   }
 
-  async #step(): Promise<void> {
+  /** Runs what `compose` gives for those of `ready`; if that fails, they fail, and nobody else does. */
+  async #together(
+    ready: readonly Ticket[],
+    compose: () => readonly TicketSlice[],
+    run: (slices: readonly TicketSlice[], signal: AbortSignal, tickets: ReadonlySet<Ticket>) => Promise<void>,
+  ): Promise<void> {
+    if (ready.length === 0) return;
     const abort = new AbortController();
-    let tickets: ReadonlySet<Ticket> = new Set(this.#active);
+    let tickets: ReadonlySet<Ticket> = new Set(ready);
     try {
-      const slices = this.#compose();
+      const slices = compose();
       if (slices.length === 0)
         throw new Error('scheduler: requests are active, and none has rows to compute');
       tickets = new Set(slices.map((s) => s.ticket));
       this.#running = { tickets, abort };
-      const runs = this.#burstLength(slices);
-      if (runs > 1) await this.#burst(slices, runs, abort.signal);
-      else {
-        const choices = await this.#compute(slices, abort.signal);
-        // At once, so that those who wait for their text's decoder wait together.
-        const copies = await Promise.all([...tickets].map((ticket) => this.#advance(ticket, choices)));
-        await this.#copy(copies.flat(), abort.signal);
-      }
+      await run(slices, abort.signal, tickets);
     } catch (error) {
       for (const ticket of tickets) this.#settle(ticket, error);
     } finally {
@@ -209,12 +212,61 @@ export class Scheduler {
     }
   }
 
+  /** Runs the encoder over sources that it has not seen: whole ones, in which each row sees every other. */
+  async #encode(): Promise<void> {
+    const { encoder } = this.#model;
+    if (!encoder) return;
+    await this.#together(
+      this.#active.filter(isEncoding),
+      () => this.#take(this.#sources()),
+      async (slices, signal) => {
+        await encoder.run({ ...packStep(slices, [], undefined), signal });
+        for (const { sequence, rows } of slices) sequence.advance(rows);
+      },
+    );
+  }
+
+  /** Sources in order of arrival, at least one: as many rows as a step may have, or as those of prompts beside sequences that decode. */
+  #sources(): TicketSlice[] {
+    const { maxRows, prefillBesideDecode } = this.#model.limits;
+    const slices: TicketSlice[] = [];
+    let room = this.#active.every(isEncoding) ? maxRows : prefillBesideDecode;
+    for (const ticket of this.#active.filter(isEncoding)) {
+      const sequence = ticket.generation.source as Sequence;
+      const rows = sequence.pending;
+      if (slices.length > 0 && rows > room) break;
+      slices.push({ ticket, sequence, rows });
+      room -= rows;
+    }
+    return slices;
+  }
+
+  async #step(): Promise<void> {
+    await this.#together(
+      this.#ready(),
+      () => this.#compose(),
+      async (slices, signal, tickets) => {
+        const runs = this.#burstLength(slices);
+        if (runs > 1) return await this.#burst(slices, runs, signal);
+        const choices = await this.#compute(slices, signal);
+        // At once, so that those who wait for their text's decoder wait together.
+        const copies = await Promise.all([...tickets].map((ticket) => this.#advance(ticket, choices)));
+        await this.#copy(copies.flat(), signal);
+      },
+    );
+  }
+
+  /** Requests whose sequences can be computed. */
+  #ready(): Ticket[] {
+    return this.#active.filter((ticket) => !isEncoding(ticket));
+  }
+
   /** The rows of the next step: first those of sequences that decode, then chunks of prompts, in order of arrival. */
   #compose(): TicketSlice[] {
     const { maxRows, prefillBesideDecode } = this.#model.limits;
     const slices = this.#take(this.#decoding());
     let room = slices.length > 0 ? Math.min(maxRows - slices.length, prefillBesideDecode) : maxRows;
-    for (const ticket of this.#active) {
+    for (const ticket of this.#ready()) {
       for (const sequence of ticket.generation.sequences) {
         if (sequence.pending === 1 || room <= 0) continue;
         const rows = Math.min(sequence.pending, room);
@@ -229,7 +281,7 @@ export class Scheduler {
   #decoding(): TicketSlice[] {
     this.#steps++;
     const slices: TicketSlice[] = [];
-    for (const ticket of [...this.#active].sort((a, b) => a.decoded - b.decoded)) {
+    for (const ticket of this.#ready().sort((a, b) => a.decoded - b.decoded)) {
       const sequences = ticket.generation.sequences.filter(({ pending }) => pending === 1);
       if (sequences.length === 0) continue;
       if (slices.length > 0 && slices.length + sequences.length > this.#model.limits.maxRows) break;
@@ -271,6 +323,7 @@ export class Scheduler {
    */
   #burstLength(slices: readonly TicketSlice[]): number {
     if (this.#waiting.length + this.#exclusive.length > 0 || this.#model.rope?.dynamic) return 1;
+    if (this.#active.some(isEncoding)) return 1;
     if (slices.some(({ sequence }) => sequence.pending !== 1)) return 1;
     return Math.min(
       this.#model.limits.burst,
@@ -356,6 +409,9 @@ export class Scheduler {
     this.#active = this.#active.filter((t) => t !== ticket);
   }
 }
+
+/** Whether the encoder has not run for a request yet. */
+const isEncoding = ({ generation }: Ticket): boolean => (generation.source?.pending ?? 0) > 0;
 
 function poolError(where: string, blocks: number, pool: KvPool): OutOfMemoryError {
   const [need, have] = [blocks, pool.blocks].map((n) => n * kvBlockSize);

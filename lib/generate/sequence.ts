@@ -8,6 +8,8 @@ export class Sequence {
   readonly promptLength: number;
   /** Which of the returned sequences it is. */
   readonly returnIndex: number;
+  /** What the encoder made of: a sequence that is in the cache as a whole, and that others may share. Its owner releases it. */
+  readonly source: Sequence | undefined;
   readonly blocks: number[];
   /** Tokens whose keys and values are in the cache. */
   computed: number;
@@ -21,13 +23,19 @@ export class Sequence {
     pool: KvPool,
     tokens: readonly number[],
     promptLength: number,
-    options: { root?: string | undefined; returnIndex?: number; blocks?: number[] } = {},
+    options: {
+      root?: string | undefined;
+      returnIndex?: number;
+      blocks?: number[];
+      source?: Sequence | undefined;
+    } = {},
   ) {
     this.#pool = pool;
     this.#root = options.root;
     this.tokens = [...tokens];
     this.promptLength = promptLength;
     this.returnIndex = options.returnIndex ?? 0;
+    this.source = options.source;
     // At least one token is computed, for its logits.
     const most = Math.floor((tokens.length - 1) / kvBlockSize);
     this.blocks = options.blocks ?? (this.#root === undefined ? [] : pool.match(this.#root, tokens, most));
@@ -76,7 +84,8 @@ export class Sequence {
       copies.push({ from: open, to: copy });
       blocks.push(copy);
     }
-    const child = new Sequence(pool, [...this.tokens, token], this.promptLength, { blocks });
+    const { promptLength, source } = this;
+    const child = new Sequence(pool, [...this.tokens, token], promptLength, { blocks, source });
     child.computed = this.computed;
     return child;
   }
@@ -85,8 +94,9 @@ export class Sequence {
   sibling(returnIndex: number): Sequence {
     const blocks = this.blocks.slice(0, Math.floor((this.promptLength - 1) / kvBlockSize));
     for (const block of blocks) this.#pool.retain(block);
-    const prompt = this.tokens.slice(0, this.promptLength);
-    return new Sequence(this.#pool, prompt, this.promptLength, { root: this.#root, returnIndex, blocks });
+    const { promptLength, source } = this;
+    const prompt = this.tokens.slice(0, promptLength);
+    return new Sequence(this.#pool, prompt, promptLength, { root: this.#root, returnIndex, blocks, source });
   }
 
   /** Ends it in favour of its forks, to which the blocks that become free are promised. */

@@ -15,13 +15,11 @@ export function packStep(
   rope: RopeFrequencies | undefined,
 ): RunRequest {
   const total = slices.reduce((n, s) => n + s.rows, 0);
-  const width = Math.max(...slices.map((s) => s.sequence.blocks.length));
   const tokens = new Int32Array(total);
   const positions = new Int32Array(total);
   const slots = new Int32Array(total);
   const starts = new Int32Array(slices.length + 1);
   const lengths = new Int32Array(slices.length);
-  const tables = new Int32Array(slices.length * width);
   const sets = new Int32Array(total);
   let row = 0;
   slices.forEach(({ sequence, rows }, b) => {
@@ -33,8 +31,10 @@ export function packStep(
     }
     starts[b + 1] = row;
     lengths[b] = sequence.computed + rows;
-    tables.set(sequence.blocks, b * width);
   });
+  const { tables, width } = blockTables(slices.map(({ sequence }) => sequence));
+  const sources = slices.flatMap(({ sequence }) => sequence.source ?? []);
+  const read = blockTables(sources);
   const half = rope?.invFreq.length ?? 0;
   const dynamic = rope?.dynamic;
   const frequencies =
@@ -48,6 +48,9 @@ export function packStep(
       context_lens: lengths,
       block_tables: tables,
       logit_rows: Int32Array.from(logitRows),
+      ...(sources.length > 0
+        ? { source_lens: Int32Array.from(sources, (s) => s.computed), source_tables: read.tables }
+        : {}),
       ...(frequencies && half > 0 ? { rope_inv_freq: frequencies, rope_set: sets } : {}),
     },
     bindings: {
@@ -55,10 +58,21 @@ export function packStep(
       B: slices.length,
       B1: slices.length + 1,
       MB: width,
+      SB: read.width,
       R: logitRows.length,
       S: slices.length,
     },
   };
+}
+
+/** The blocks of each sequence, one row as wide as the longest. */
+function blockTables(sequences: readonly Sequence[]): { tables: Int32Array; width: number } {
+  const width = Math.max(0, ...sequences.map(({ blocks }) => blocks.length));
+  const tables = new Int32Array(sequences.length * width);
+  sequences.forEach(({ blocks }, b) => {
+    tables.set(blocks, b * width);
+  });
+  return { tables, width };
 }
 
 /** Index of each slice's last row among all. */

@@ -1,13 +1,18 @@
-import { InvalidArgumentError, type TrigaError, UnsupportedError } from '../errors.js';
+import { InvalidArgumentError, ModelFormatError, type TrigaError, UnsupportedError } from '../errors.js';
 import type { RopeFrequencies } from '../nn/rope_frequencies.js';
 import type { Tensor } from '../tensor.js';
 import type { ChatMessage } from '../tokenizers/chat_template.js';
 import type { Tokenizer } from '../tokenizers/tokenizer.js';
 import { BeamGeneration } from './beam_generation.js';
-import { type ForwardOptions, type ForwardOutput, forwardPass } from './forward_pass.js';
+import {
+  blocksOf,
+  type ForwardOptions,
+  type ForwardOutput,
+  type ForwardPass,
+  forwardPass,
+} from './forward_pass.js';
 import type { FileDefaults } from './generation_config.js';
 import { joinRows } from './join_rows.js';
-import { blocksFor } from './kv_pool.js';
 import { makeResult } from './make_result.js';
 import type { ModelRuntime } from './model_runtime.js';
 import { type GenerateOptions, type ResolvedOptions, resolveOptions } from './options.js';
@@ -39,8 +44,8 @@ export interface ModelInfo {
 /** Text, a conversation, or token ids. */
 export type Prompt = string | readonly ChatMessage[] | readonly number[];
 
-/** Parts that a {@link TextModel} is made of. */
-export interface TextModelParts {
+/** Parts that a {@link LanguageModel} is made of. */
+export interface LanguageModelParts {
   readonly info: Omit<ModelInfo, 'bytes'>;
   readonly unbounded: boolean;
   readonly rope: RopeFrequencies | undefined;
@@ -49,16 +54,20 @@ export interface TextModelParts {
   readonly tokenizer: Tokenizer | undefined;
   readonly defaults: FileDefaults;
   readonly bosTokenId: number | undefined;
+  /** Of an encoder-decoder: the id that the decoder begins with. */
+  readonly startTokenId: number | undefined;
+  /** Likewise: positions of the encoder. */
+  readonly sourceLength: number | undefined;
 }
 
-/** A causal language model. Calls may overlap: they share steps. */
-export class TextModel {
-  readonly #parts: TextModelParts;
+/** A model that writes text: what models with and without an encoder have in common. Calls may overlap: they share steps. */
+export class LanguageModel {
+  readonly #parts: LanguageModelParts;
   /** Calls under way. */
   readonly #live = new Set<AbortController>();
   #disposed: Promise<void> | undefined;
 
-  constructor(parts: TextModelParts) {
+  constructor(parts: LanguageModelParts) {
     this.#parts = parts;
   }
 
@@ -76,9 +85,15 @@ export class TextModel {
     return tokenizer;
   }
 
+  /** The id that begins a text, by the checkpoint's files. */
+  get bosTokenId(): number | undefined {
+    return this.#parts.bosTokenId;
+  }
+
   /**
-   * Continues a prompt. The request starts at the call; await it for the result, or loop over it for pieces of the same run.
-   * Rejects with InvalidArgumentError, UnsupportedError, OutOfMemoryError, or AbortError.
+   * Continues a prompt, or answers what an encoder has read. The request starts at the call; await it for the result, or loop over
+   * it for pieces of the same run. Rejects with InvalidArgumentError, UnsupportedError, ModelFormatError (weights or a tokenizer that
+   * are damaged), OutOfMemoryError, or AbortError.
    */
   generate(prompt: Prompt, options: GenerateOptions = {}): GenerateRequest {
     const abort = new AbortController();
@@ -88,9 +103,10 @@ export class TextModel {
       run: (emit) =>
         this.#call(abort, options?.signal, async (signal) => {
           const started = performance.now();
-          ids = await this.#promptIds(prompt, signal);
+          const inputs = this.#inputs(await this.#promptIds(prompt, signal));
+          ids = inputs.prompt;
           decoder = this.#parts.tokenizer;
-          return await this.#run(ids, options, signal, started, emit);
+          return await this.#run(inputs, options, signal, started, emit);
         }),
       abort: () => {
         abort.abort();
@@ -100,55 +116,18 @@ export class TextModel {
     });
   }
 
-  /** Logits of every position of `ids`: f32 [T, V]. */
-  async logits(ids: readonly number[], options: { readonly signal?: AbortSignal } = {}): Promise<Tensor> {
-    const rows = await this.forward(ids, 'logits', options.signal);
-    return rows.logits as Tensor;
-  }
-
-  /**
-   * Natural logarithms of the probabilities that the model gives ids[from], ids[from + 1], …, each after all before it: f32
-   * [T − from]. `from` is at least 1, its default: nothing comes before the first.
-   */
-  async logprobs(
-    ids: readonly number[],
-    { from = 1, signal }: { readonly from?: number; readonly signal?: AbortSignal | undefined } = {},
-  ): Promise<Tensor> {
-    this.#checkIds(ids);
-    if (!Number.isInteger(from) || from < 1 || from > ids.length)
-      throw new InvalidArgumentError(
-        `logprobs: expected from to be an integer from 1 to the number of ids, ${ids.length}, got ${from}`,
-      );
-    const passes = await this.#forward(ids.slice(0, -1), 'logprobs', { targets: ids, from, signal });
-    return (await joinRows(passes)).logprobs ?? { dtype: 'f32', shape: [0], data: new Float32Array(0) };
-  }
-
-  /** The id that begins a text, by the checkpoint's files. */
-  get bosTokenId(): number | undefined {
-    return this.#parts.bosTokenId;
-  }
-
-  /** Runs `ids` through one of the model's graphs; its outputs for every position. */
-  async forward(
-    ids: readonly number[],
-    output: 'logits' | 'hidden',
-    signal?: AbortSignal,
-  ): Promise<Record<string, Tensor>> {
-    this.#checkIds(ids);
-    return await joinRows(await this.#forward(ids, output, { signal }));
-  }
-
-  async #forward(
-    ids: readonly number[],
+  /** Runs ids through one of the model's graphs, alone: its outputs for every position, one after the other. */
+  protected async forwardIds(
+    ids: Pick<ForwardPass, 'ids' | 'source'>,
     output: ForwardOutput,
     { signal, ...options }: ForwardOptions,
   ): Promise<Readonly<Record<string, Tensor>>[]> {
     return await this.#call(new AbortController(), signal, async (stop) => {
       const { runtime, rope, scheduler, info } = this.#parts;
-      const pass = { runtime, rope, vocabSize: info.vocabSize, ids, output };
+      const pass = { runtime, rope, vocabSize: info.vocabSize, ...ids, output };
       return await scheduler.exclusive(
         () => forwardPass(pass, { ...options, signal: stop }),
-        blocksFor(ids.length),
+        blocksOf(ids),
         stop,
       );
     });
@@ -173,44 +152,75 @@ export class TextModel {
   }
 
   async #promptIds(prompt: Prompt, signal: AbortSignal): Promise<readonly number[]> {
-    if (typeof prompt === 'string') return await this.tokenizer.encode(prompt, { signal });
+    if (typeof prompt === 'string') return await this.#encode(prompt, { signal });
     if (!Array.isArray(prompt))
       throw new InvalidArgumentError(
         `generate: expected a string, messages or token ids as prompt, got ${prompt === null ? 'null' : typeof prompt}`,
       );
     if (prompt.length > 0 && typeof prompt[0] === 'object') {
       const text = await this.tokenizer.applyChatTemplate(prompt as readonly ChatMessage[]);
-      return await this.tokenizer.encode(text, { signal, addSpecialTokens: false });
+      return await this.#encode(text, { signal, addSpecialTokens: false });
     }
     return [...(prompt as readonly number[])];
   }
 
-  #checkIds(ids: readonly number[]): void {
+  /** A prompt's ids, of which the caller who gave a text knows nothing. */
+  async #encode(
+    text: string,
+    options: { addSpecialTokens?: boolean; signal: AbortSignal },
+  ): Promise<number[]> {
+    const ids = await this.tokenizer.encode(text, options);
+    if (ids.length === 0)
+      throw new InvalidArgumentError(
+        'prompt: expected at least one token, got a text of which the tokenizer makes none',
+      );
+    const { vocabSize } = this.#parts.info;
+    const strange = ids.find((id) => id >= vocabSize);
+    if (strange === undefined) return ids;
+    throw new ModelFormatError(
+      `tokenizer.json: expected ids from 0 to ${vocabSize - 1}, by config.json's vocab_size, got ${strange} in the prompt; ` +
+        'take the tokenizer that the model was trained with',
+    );
+  }
+
+  /** What the encoder and the decoder begin with. */
+  #inputs(ids: readonly number[]): Inputs {
+    this.checkIds(ids);
+    const { startTokenId } = this.#parts;
+    return startTokenId === undefined ? { prompt: ids } : { source: ids, prompt: [startTokenId] };
+  }
+
+  /** Throws InvalidArgumentError for ids that the model cannot take; the prompt is what an encoder takes, if there is one. */
+  protected checkIds(ids: readonly number[], name: 'prompt' | 'decoderIds' = 'prompt'): void {
     const { vocabSize, contextLength } = this.#parts.info;
+    const { sourceLength, unbounded } = this.#parts;
     if (!Array.isArray(ids) || ids.length === 0)
-      throw new InvalidArgumentError('prompt: expected at least one token, got none');
+      throw new InvalidArgumentError(`${name}: expected at least one token, got none`);
     const wrong = ids.findIndex(
       (id: unknown) => !Number.isInteger(id) || (id as number) < 0 || (id as number) >= vocabSize,
     );
     if (wrong >= 0)
       throw new InvalidArgumentError(
-        `prompt: expected token ids from 0 to ${vocabSize - 1}, got ${String(ids[wrong])} at ${wrong}`,
+        `${name}: expected token ids from 0 to ${vocabSize - 1}, got ${String(ids[wrong])} at ${wrong}`,
       );
-    if (ids.length > contextLength && !this.#parts.unbounded) {
+    const [most, which] =
+      sourceLength !== undefined && name === 'prompt'
+        ? [sourceLength, "the positions of the model's encoder"]
+        : [contextLength, "the model's context"];
+    if (ids.length > most && !unbounded)
       throw new InvalidArgumentError(
-        `prompt: expected at most ${contextLength} tokens, the model's context, got ${ids.length}`,
+        `${name}: expected at most ${most} tokens, ${which}, got ${ids.length}; shorten it`,
       );
-    }
   }
 
   async #run(
-    prompt: readonly number[],
+    inputs: Inputs,
     call: GenerateOptions,
     signal: AbortSignal,
     started: number,
     emit: (token: StreamedToken) => void,
   ): Promise<GenerateResult> {
-    this.#checkIds(prompt);
+    const { prompt, source } = inputs;
     const { info, unbounded } = this.#parts;
     const asked = resolveOptions(call, this.#parts.defaults, {
       vocabSize: info.vocabSize,
@@ -225,7 +235,7 @@ export class TextModel {
       firstTokenMs ||= lastTokenMs;
       emit(token);
     };
-    const generation = this.#generation(prompt, options, onToken);
+    const generation = this.#generation(inputs, options, onToken);
     if (room > 0) await this.#parts.scheduler.run(generation, signal);
     const { sequences, cachedTokens } =
       room > 0
@@ -236,7 +246,7 @@ export class TextModel {
           };
     const texts = await Promise.all(sequences.map((outcome) => this.#text(prompt, outcome)));
     const totalMs = performance.now() - started;
-    return makeResult(prompt, sequences, texts, {
+    return makeResult((source ?? prompt).length, sequences, texts, {
       cachedTokens,
       timings: {
         seed: options.seed,
@@ -249,20 +259,22 @@ export class TextModel {
   }
 
   #generation(
-    prompt: readonly number[],
+    { prompt, source }: Inputs,
     options: ResolvedOptions,
     emit: (token: StreamedToken) => void,
   ): BeamGeneration | SampledGeneration {
-    const root = this.#prefixRoot(prompt.length + options.maxNewTokens, prompt.length);
+    // What the decoder makes of its ids depends on the source as well.
+    const root = source ? undefined : this.#prefixRoot(prompt.length + options.maxNewTokens, prompt.length);
     if (options.mode === 'beam') {
       const { vocabSize } = this.#parts.info;
-      return new BeamGeneration({ prompt, options, root, vocabSize });
+      return new BeamGeneration({ prompt, source, options, root, vocabSize });
     }
     const { stopStrings } = options;
     const tokenizer = stopStrings.length > 0 ? this.tokenizer : undefined;
     const watch = tokenizer && (() => new StopWatch(tokenizer.stream(prompt), stopStrings));
     return new SampledGeneration({
       prompt,
+      source,
       options,
       root,
       watch,
@@ -311,6 +323,52 @@ export class TextModel {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
   }
+}
+
+/** A causal language model. Calls may overlap: they share steps. */
+export class TextModel extends LanguageModel {
+  /** Logits of every position of `ids`: f32 [T, V]. */
+  async logits(ids: readonly number[], options: { readonly signal?: AbortSignal } = {}): Promise<Tensor> {
+    const rows = await this.forward(ids, 'logits', options.signal);
+    return rows.logits as Tensor;
+  }
+
+  /**
+   * Natural logarithms of the probabilities that the model gives ids[from], ids[from + 1], …, each after all before it: f32
+   * [T − from]. `from` is at least 1, its default: nothing comes before the first.
+   */
+  async logprobs(
+    ids: readonly number[],
+    { from = 1, signal }: { readonly from?: number; readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<Tensor> {
+    this.checkIds(ids);
+    if (!Number.isInteger(from) || from < 1 || from > ids.length)
+      throw new InvalidArgumentError(
+        `logprobs: expected from to be an integer from 1 to the number of ids, ${ids.length}, got ${from}`,
+      );
+    const passes = await this.forwardIds({ ids: ids.slice(0, -1) }, 'logprobs', {
+      targets: ids,
+      from,
+      signal,
+    });
+    return (await joinRows(passes)).logprobs ?? { dtype: 'f32', shape: [0], data: new Float32Array(0) };
+  }
+
+  /** Runs `ids` through one of the model's graphs; its outputs for every position. */
+  async forward(
+    ids: readonly number[],
+    output: 'logits' | 'hidden',
+    signal?: AbortSignal,
+  ): Promise<Record<string, Tensor>> {
+    this.checkIds(ids);
+    return await joinRows(await this.forwardIds({ ids }, output, { signal }));
+  }
+}
+
+/** Ids of a request. */
+interface Inputs {
+  readonly prompt: readonly number[];
+  readonly source?: readonly number[];
 }
 
 const emptyOutcome: SequenceOutcome = {

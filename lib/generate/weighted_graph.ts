@@ -16,12 +16,23 @@ export function weightTypes(params: ParamSource, option: WeightsOption): (name: 
   return (name) => {
     const info = params.get(name);
     // Tensors that are missing, or no weights, are told of once the graph says which there should be.
-    if (info?.shape.length !== 2) return 'f32';
+    if (info?.shape.length !== 2 || info.shape[0] === 1) return 'f32';
     if (option !== 'stored') return option;
     const type = storedType(info);
     return type === 'q8' || isFloat(type) ? type : 'f32';
   };
 }
+
+/** The graphs that say all that a model is made of, with a KV cache of one block. Throws UnsupportedError. */
+export const wholeModel = <C extends TextConfig>(
+  family: TextFamily<C>,
+  config: C,
+  params: ParamSource,
+  weights: WeightsOption,
+): readonly Graph[] =>
+  (family.encode ? (['logits', 'encode'] as const) : (['logits'] as const)).map((output) =>
+    weightedGraph(family, config, params, { output, blocks: 1, weights }),
+  );
 
 /** A family's graph over a checkpoint's parameters, with the weights that `weights` asks for. Throws UnsupportedError. */
 export function weightedGraph<C extends TextConfig>(

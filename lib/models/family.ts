@@ -1,6 +1,7 @@
 import type { Value } from '../ir/value.js';
 import type { RopeFrequencies } from '../nn/rope_frequencies.js';
 import type { Scope } from '../nn/scope.js';
+import type { SourceInputs } from '../nn/source_inputs.js';
 import type { TextInputs } from '../nn/text_inputs.js';
 import type { ConfigReader } from '../weights/config.js';
 
@@ -12,6 +13,8 @@ export interface TextConfig {
   /** Whether a sequence may outgrow `contextLength` (dynamic RoPE). */
   readonly unbounded: boolean;
   readonly rope?: RopeFrequencies;
+  /** Positions of the encoder, where there is one. */
+  readonly sourceLength?: number;
 }
 
 /** How a family's checkpoints name and lay out tensors, as data. */
@@ -20,11 +23,13 @@ export interface CheckpointLayout {
   readonly transposed?: RegExp;
   /** Prefix that tensor names may have or lack. */
   readonly optionalPrefix?: string;
+  /** Names under which a tensor may lie as well, or instead. */
+  readonly copies?: Readonly<Record<string, readonly string[]>>;
   /** Tensors that carry nothing the model needs. */
   readonly ignored?: readonly RegExp[];
 }
 
-/** A causal text model: a config reader and a graph. It knows nothing of devices, quantization or ONNX. */
+/** A text model: a config reader and a graph. It knows nothing of devices, quantization or ONNX. */
 export interface TextFamily<C extends TextConfig = TextConfig> {
   readonly name: string;
   /** `model_type` values of config.json that this family reads. */
@@ -36,4 +41,11 @@ export interface TextFamily<C extends TextConfig = TextConfig> {
   forward(scope: Scope, config: C, inputs: TextInputs): readonly Value[];
   /** Logits [R, V] of hidden rows [R, C]. */
   head(scope: Scope, config: C, hidden: Value): Value;
+  /**
+   * Of an encoder-decoder: hidden states [T, C] of the source as `forward` gives them of the text. Keeps the keys and values that
+   * each decoder layer's `inputs.attendSource` reads.
+   */
+  encode?(scope: Scope, config: C, inputs: SourceInputs): readonly Value[];
+  /** Fields of config.json about generation that have another value than none in a checkpoint that leaves them out. */
+  readonly generationDefaults?: Readonly<Record<string, unknown>>;
 }

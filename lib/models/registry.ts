@@ -1,5 +1,6 @@
 import { UnsupportedError } from '../errors.js';
 import type { ConfigReader } from '../weights/config.js';
+import { blenderbot } from './blenderbot.js';
 import type { TextConfig, TextFamily } from './family.js';
 import { gpt2 } from './gpt2.js';
 import { llama } from './llama.js';
@@ -7,8 +8,12 @@ import { mistral } from './mistral.js';
 import { qwen2 } from './qwen2.js';
 import { qwen3 } from './qwen3.js';
 
-/** Causal text models that we know. */
-const textFamilies: readonly TextFamily[] = [
+/** What a model takes: a text that it continues, or a source for its encoder. */
+export type ModelKind = 'text' | 'seq2seq';
+
+/** Models that we know. */
+const families: readonly TextFamily[] = [
+  blenderbot,
   gpt2,
   llama,
   mistral,
@@ -16,14 +21,26 @@ const textFamilies: readonly TextFamily[] = [
   qwen3,
 ] as unknown as readonly TextFamily<TextConfig>[];
 
-/** The family that config.json's `model_type` names. Throws UnsupportedError for one that we do not have. */
-export function textFamilyOf(config: ConfigReader): TextFamily {
+/** The functions that load and use each kind. */
+const remedies: Readonly<Record<ModelKind, string>> = {
+  text: 'it continues text: loadTextModel() takes it',
+  seq2seq: 'it has an encoder: loadSeq2SeqModel(), triga generate and triga inspect take it',
+};
+
+const kindOf = (family: TextFamily): ModelKind => (family.encode ? 'seq2seq' : 'text');
+
+/** The family that config.json's `model_type` names. Throws UnsupportedError for one that we do not have, or that is of another kind. */
+export function textFamilyOf(config: ConfigReader, kind?: ModelKind): TextFamily {
   const type = config.str('model_type');
-  const family = textFamilies.find((f) => f.modelTypes.includes(type));
+  const family = families.find((f) => f.modelTypes.includes(type));
   if (!family) {
+    const known = families.filter((f) => kind === undefined || kindOf(f) === kind);
     throw new UnsupportedError(
-      `config.json: model_type "${type}" is not supported; known: ${textFamilies.flatMap((f) => f.modelTypes).join(', ')}`,
+      `config.json: model_type "${type}" is not supported; known: ${known.flatMap((f) => f.modelTypes).join(', ')}`,
     );
   }
+  const got = kindOf(family);
+  if (kind !== undefined && got !== kind)
+    throw new UnsupportedError(`config.json: model_type "${type}" is not supported here; ${remedies[got]}`);
   return family;
 }

@@ -4,6 +4,7 @@ import { sizeOf } from '../ir/shape.js';
 import type { Value } from '../ir/value.js';
 import { PaddedInputs } from '../nn/padded_inputs.js';
 import { Scope } from '../nn/scope.js';
+import { SourceInputs } from '../nn/source_inputs.js';
 import { PackedInputs } from '../nn/text_inputs.js';
 import { gatherRows } from '../ops/gather_rows.js';
 import { reshape } from '../ops/reshape.js';
@@ -15,9 +16,9 @@ import type { TextConfig, TextFamily } from './family.js';
 export interface TextGraphOptions {
   /**
    * `logits` [R, V] of the rows asked for; `logprobs` [R] of one id for each of these; `hidden.0` … of all rows; or the ids that the
-   * sampler draws from those logits.
+   * sampler draws from those logits. Of an encoder: nothing, as what the decoder needs is kept; or its own `hidden.0` …
    */
-  readonly output: 'logits' | 'logprobs' | 'hidden' | 'sample';
+  readonly output: 'logits' | 'logprobs' | 'hidden' | 'sample' | 'encode' | 'encoded';
   readonly dtypeOf: (name: string) => DType;
   /** Blocks of the KV pool. */
   readonly blocks: number;
@@ -31,13 +32,16 @@ export function buildTextGraph<C extends TextConfig>(
 ): Graph {
   const graph = new Graph();
   const scope = new Scope(graph, options.dtypeOf);
-  const hidden = family.forward(scope, config, new PackedInputs(graph, options.blocks));
-  if (options.output === 'hidden') {
+  const encodes = options.output === 'encode' || options.output === 'encoded';
+  const hidden = encodes
+    ? encode(family, config, scope, options.blocks)
+    : family.forward(scope, config, new PackedInputs(graph, options.blocks));
+  if (options.output === 'hidden' || options.output === 'encoded') {
     hidden.forEach((h, i) => {
       graph.output(`hidden.${i}`, h);
     });
-    return graph;
   }
+  if (encodes || options.output === 'hidden') return graph;
   const last = hidden.at(-1);
   if (!last) throw new Error(`${family.name}: forward returned no hidden state`);
   const logits = family.head(scope, config, gatherRows(last, graph.input('logit_rows', 'i32', ['R'])));
@@ -56,6 +60,16 @@ export function buildTextGraph<C extends TextConfig>(
     for (const [name, value] of Object.entries(drawn)) graph.output(name, value);
   }
   return graph;
+}
+
+function encode<C extends TextConfig>(
+  family: TextFamily<C>,
+  config: C,
+  scope: Scope,
+  blocks: number,
+): readonly Value[] {
+  if (!family.encode) throw new Error(`${family.name}: has no encoder`);
+  return family.encode(scope, config, new SourceInputs(scope.graph, blocks));
 }
 
 /** Log-probability of one id a row. logits [R, V]; the i32 input `cells` [R] holds r · V + id → [R]. */

@@ -76,6 +76,10 @@ export class PaddedInputs implements TextInputs {
     return reshape(y, q.shape);
   }
 
+  attendSource(): Value {
+    throw new UnsupportedError('export: an encoder-decoder is not exported');
+  }
+
   /** Declares the keys and values that come out, after the graph's other outputs. */
   outputPresents(): void {
     for (const [name, value] of this.#presents) this.#graph.output(name, value);

@@ -28,6 +28,7 @@ export class StateRows {
   readonly #onnx: OnnxBuilder;
   readonly #input: (name: string, dtype: DType, shape: Shape) => OnnxName;
   readonly #versions = new Map<OnnxName, Version>();
+  #serial = 0;
   readonly #last = new Map<string, Version>();
 
   constructor(onnx: OnnxBuilder, input: (name: string, dtype: DType, shape: Shape) => OnnxName) {
@@ -62,7 +63,8 @@ export class StateRows {
     const before = this.#version(state);
     const { dtype, shape } = before;
     const write = { rows, values, dtype, row: shape.slice(axes) };
-    const next = { ...before, writes: [...before.writes, write] };
+    // What went to the same rows before is gone.
+    const next = { ...before, writes: [...before.writes.filter((w) => w.rows !== rows), write] };
     this.#last.set(before.state, next);
     return this.#add(next);
   }
@@ -91,7 +93,7 @@ export class StateRows {
   }
 
   #add(version: Version): OnnxName {
-    const name = `${version.state}@${version.writes.length}`;
+    const name = `${version.state}@${this.#serial++}`;
     this.#versions.set(name, version);
     return name;
   }

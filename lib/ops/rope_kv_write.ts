@@ -8,6 +8,7 @@ import { rope } from './rope.js';
 import { slice } from './slice.js';
 
 interface RopeKvWriteAttrs extends Record<string, number | boolean> {
+  /** Of q; 0: there is none. */
   readonly heads: number;
   readonly interleaved: boolean;
   /** Of the norms of q and k, where their weights are given. */
@@ -54,7 +55,7 @@ export type RopeKvWriteInputs = Parameters<typeof ropeKvWriteOp>[0];
 
 /**
  * What lies between the projection of q, k and v (side by side) and attention: norms of the q and k heads, rotary positions, and
- * the write into the cache. qkv [T, (H + 2 Hkv)·D] → q [T, H, D] and the caches' next versions.
+ * the write into the cache. qkv [T, (H + 2 Hkv)·D] → q [T, H, D] and the caches' next versions. H may be 0: keys and values alone.
  */
 export const ropeKvWrite = (
   inputs: RopeKvWriteInputs,

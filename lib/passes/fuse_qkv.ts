@@ -30,7 +30,7 @@ function alike(q: Branch, k: Branch, v: Branch): boolean {
   return sameRope && q.norm?.attrs.eps === k.norm?.attrs.eps && !v.rope && !v.norm;
 }
 
-/** The three projections side by side, if they are slices of one value in that order, and all of it. */
+/** The projections side by side, if they are slices of one value in that order, and all of it. */
 function sliced(m: Matcher, branches: readonly Branch[]): Value | undefined {
   const slices = branches.map((b) => m.producer(b.projection, 'slice'));
   const whole = slices[0]?.inputs.x;
@@ -42,22 +42,22 @@ function sliced(m: Matcher, branches: readonly Branch[]): Value | undefined {
   return at === whole?.shape[1] ? whole : undefined;
 }
 
-/** The three projections as one linear of three weights, if they are linears of one value. */
+/** The projections as one linear of their weights, if they are linears of one value. */
 function joined(m: Matcher, r: Rewriter, branches: readonly Branch[]): Value | undefined {
   const linears = branches.map((b) => m.producer(b.projection, ...linearOps));
-  const [q, k, v] = linears;
-  if (!q || !k || !v || !linears.every((l) => sameOperand(l, q))) return undefined;
+  const [first, second, third] = linears;
+  if (!first || !second || !linears.every((l) => l && sameOperand(l, first))) return undefined;
   const get = (value: Value | undefined): Value | undefined => value && r.get(value);
   return fusedLinear(
     {
-      x: r.get(q.inputs.x as Value),
-      x_scale: get(q.inputs.x_scale),
-      w0: r.get(q.inputs.w as Value),
-      w1: get(k.inputs.w),
-      w2: get(v.inputs.w),
-      b0: get(q.inputs.bias),
-      b1: get(k.inputs.bias),
-      b2: get(v.inputs.bias),
+      x: r.get(first.inputs.x as Value),
+      x_scale: get(first.inputs.x_scale),
+      w0: r.get(first.inputs.w as Value),
+      w1: get(second.inputs.w),
+      w2: get(third?.inputs.w),
+      b0: get(first.inputs.bias),
+      b1: get(second.inputs.bias),
+      b2: get(third?.inputs.bias),
     },
     { combine: 'concat', activation: 'none' },
   );
@@ -65,7 +65,8 @@ function joined(m: Matcher, r: Rewriter, branches: readonly Branch[]): Value | u
 
 /**
  * What lies between a layer's input and its attention becomes two steps: one linear for q, k and v, and one op that norms, rotates
- * and writes the cache. Leaves what it does not recognize alone.
+ * and writes the cache. Of keys and values that an encoder keeps, and no query reads in this graph, likewise. Leaves what it does
+ * not recognize alone.
  */
 export function fuseQkv(graph: Graph): Graph {
   const m = new Matcher(graph);
@@ -73,23 +74,27 @@ export function fuseQkv(graph: Graph): Graph {
   const queries = new Map<Node, Value>();
   for (const node of graph.nodes) {
     const write = node.op === 'paged_attention' ? m.producer(node.inputs.k_cache, 'kv_write') : undefined;
-    if (write && write.outputs.v_cache === node.inputs.v_cache) queries.set(write, node.inputs.q as Value);
+    // The first to read what was written is the layer's own attention; another, of a decoder, reads what its encoder kept.
+    if (write && write.outputs.v_cache === node.inputs.v_cache && !queries.has(write))
+      queries.set(write, node.inputs.q as Value);
   }
   const replaced = new Set<Value>();
   for (const node of graph.nodes) {
     const query = queries.get(node);
-    if (query && fuseWrite(m, r, node, query)) replaced.add(query);
-    else if (!Object.values(node.outputs).some((v) => replaced.has(v))) r.copy(node);
+    if (node.op === 'kv_write' && fuseWrite(m, r, node, query)) {
+      if (query) replaced.add(query);
+    } else if (!Object.values(node.outputs).some((v) => replaced.has(v))) r.copy(node);
   }
   return r.finish();
 }
 
-function fuseWrite(m: Matcher, r: Rewriter, write: Node, query: Value): boolean {
-  const branches = [query, write.inputs.k, write.inputs.v].map((value) => trace(m, value));
-  const [q, k, v] = branches;
+function fuseWrite(m: Matcher, r: Rewriter, write: Node, query: Value | undefined): boolean {
+  const [k, v] = [write.inputs.k, write.inputs.v].map((value) => trace(m, value));
+  const q = query ? trace(m, query) : k;
   if (!q || !k || !v || !alike(q, k, v)) return false;
-  const whole = sliced(m, [q, k, v]);
-  const qkv = whole ? r.get(whole) : joined(m, r, [q, k, v]);
+  const branches = query ? [q, k, v] : [k, v];
+  const whole = sliced(m, branches);
+  const qkv = whole ? r.get(whole) : joined(m, r, branches);
   if (!qkv) return false;
   const get = (value: Value | undefined): Value | undefined => value && r.get(value);
   const inputs = r.inputs(write);
@@ -101,16 +106,16 @@ function fuseWrite(m: Matcher, r: Rewriter, write: Node, query: Value): boolean 
       slots: inputs.slots as Value,
       cos: get(k.rope?.inputs.cos),
       sin: get(k.rope?.inputs.sin),
-      q_norm: get(q.norm?.inputs.weight),
+      q_norm: query && get(q.norm?.inputs.weight),
       k_norm: get(k.norm?.inputs.weight),
     },
     {
-      heads: Number(query.shape[1]),
+      heads: Number(query?.shape[1] ?? 0),
       interleaved: k.rope?.attrs.interleaved === true,
       eps: Number(k.norm?.attrs.eps ?? 0),
     },
   );
   r.replace(write, fused);
-  r.set(query, fused.q);
+  if (query) r.set(query, fused.q);
   return true;
 }

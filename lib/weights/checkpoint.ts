@@ -95,7 +95,8 @@ export function noWeightsError(where: string, files: Iterable<string>): ModelFor
   if (other.some((name) => /\.(bin|pt|pth|ckpt)$/.test(name))) {
     return new UnsupportedError(
       `${message}: pickled weights can run code and are not read; convert them to safetensors ` +
-        '(Python: AutoModelForCausalLM.from_pretrained(dir).save_pretrained(out, safe_serialization=True))',
+        '(Python: AutoModelForCausalLM, or AutoModelForSeq2SeqLM of a model with an encoder, ' +
+        '.from_pretrained(dir).save_pretrained(out, safe_serialization=True))',
     );
   }
   return new ModelFormatError(message);

@@ -30,6 +30,8 @@ export interface ParamSource {
 export interface ParamAliases {
   /** Begins every name in some checkpoints and none in others. {@link ParamSource.get} takes names with or without it. */
   readonly optionalPrefix?: string;
+  /** Names under which a tensor may lie as well, or instead: an embedding that several layers share. */
+  readonly copies?: Readonly<Record<string, readonly string[]>>;
   /** Tensors that carry nothing (buffers such as causal masks): as if they were not there. */
   readonly ignored?: readonly RegExp[];
   /** Matrices that are stored transposed. */
@@ -63,6 +65,11 @@ export function aliasedParams(
       );
     }
     params.set(name, transposed ? { ...info, transposed } : info);
+  }
+  for (const [name, copies] of Object.entries(aliases.copies ?? {})) {
+    const [found] = [name, ...copies].flatMap((n) => params.get(n) ?? []);
+    if (found) params.set(name, found);
+    for (const copy of copies) params.delete(copy);
   }
   return { get: (name) => params.get(strip(name)), names: () => params.keys() };
 }
@@ -168,7 +175,7 @@ export function checkParams(
     used.add(info);
     if (!isFloat(info.dtype) && !info.scales) {
       throw new UnsupportedError(
-        `${info.file}: tensor ${show(info.name)}: expected floating point weights, got ${info.dtype}: quantized checkpoints of this kind are not read`,
+        `${info.file}: tensor ${show(info.name)}: expected floating point weights, got ${info.dtype}: quantized checkpoints of this kind are not read; take the one that it was made from`,
       );
     }
     const got = paramShape(info);

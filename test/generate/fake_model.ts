@@ -20,21 +20,32 @@ function fakeScores(context: readonly number[], returnIndex: number): number[] {
   });
 }
 
-/** The greedy continuation that {@link fakeScores} gives. */
-export function fakeContinuation(prompt: readonly number[], count: number, returnIndex = 0): number[] {
-  const ids = [...prompt];
+/** The greedy continuation that {@link fakeScores} gives, of what an encoder read as well. */
+export function fakeContinuation(
+  prompt: readonly number[],
+  count: number,
+  returnIndex = 0,
+  source: readonly number[] = [],
+): number[] {
+  const ids = [...source.map(encoded), ...prompt];
+  const begin = ids.length;
   for (let i = 0; i < count; i++) {
     const scores = fakeScores(ids, returnIndex);
     ids.push(scores.indexOf(Math.max(...scores)));
   }
-  return ids.slice(prompt.length);
+  return ids.slice(begin);
 }
+
+/** What the cache holds of a source's token: no token of a text. */
+const encoded = (token: number): number => fakeVocabulary + token;
 
 export interface FakeModel {
   readonly pool: KvPool;
   readonly scheduler: Scheduler;
   /** Rows of each step so far, by sequence. */
   readonly steps: number[][];
+  /** Rows of each run of the encoder so far, by source, and after how many steps it came. */
+  readonly encodings: { readonly rows: number[]; readonly after: number }[];
   /** What the fake found wrong. */
   readonly faults: string[];
 }
@@ -44,8 +55,8 @@ export interface FakeOptions {
   readonly limits?: StepLimits;
   /** Turns of the event loop that a step takes. */
   readonly turns?: () => number;
-  /** Makes a step fail. */
-  readonly fail?: () => Error | undefined;
+  /** Makes a run fail. */
+  readonly fail?: (run: 'step' | 'encoding' | 'copy') => Error | undefined;
 }
 
 const ints = (request: RunRequest, name: string): Int32Array => request.inputs[name] as Int32Array;
@@ -58,27 +69,38 @@ export function fakeModel({ blocks, limits = defaultLimits, turns = () => 0, fai
   const pool = new KvPool(blocks);
   const cache = new Int32Array(blocks * kvBlockSize).fill(-1);
   const steps: number[][] = [];
+  const encodings: FakeModel['encodings'][number][] = [];
   const faults: string[] = [];
-  const wait = async (signal: AbortSignal | undefined): Promise<void> => {
+  const lengths = (request: RunRequest): number[] => {
+    const starts = ints(request, 'q_starts');
+    return Array.from(starts.slice(1), (end, b) => end - (starts[b] ?? 0));
+  };
+  const write = (request: RunRequest, of: (token: number) => number): void => {
+    ints(request, 'slots').forEach((slot, row) => {
+      cache[slot] = of(ints(request, 'tokens')[row] as number);
+    });
+  };
+  const wait = async (run: 'step' | 'encoding' | 'copy', signal: AbortSignal | undefined): Promise<void> => {
     if (pool.available < 0) faults.push(`${pool.available} blocks are available`);
     for (let n = turns(); n > 0; n--) {
       await turn();
       if (signal?.aborted) throw abortError();
     }
-    const error = fail?.();
+    const error = fail?.(run);
     if (error) throw error;
   };
   let ended = false;
   const sampler: Executable = {
     async run(request) {
-      await wait(request.signal);
-      steps.push(
-        Array.from(ints(request, 'q_starts').slice(1), (end, b) => end - (ints(request, 'q_starts')[b] ?? 0)),
+      await wait('step', request.signal);
+      steps.push(lengths(request));
+      write(request, (token) => token);
+      const sources = sourcesOf(request, cache, faults);
+      const contexts = contextsOf(request, cache, faults);
+      return choose(
+        request,
+        contexts.map((context, b) => [...(sources[b] ?? []), ...context]),
       );
-      ints(request, 'slots').forEach((slot, row) => {
-        cache[slot] = ints(request, 'tokens')[row] as number;
-      });
-      return choose(request, contextsOf(request, cache, faults));
     },
     async burst(request, burst) {
       ended = false;
@@ -93,9 +115,19 @@ export function fakeModel({ blocks, limits = defaultLimits, turns = () => 0, fai
       ended = true;
     },
   };
+  const encoder: Executable = {
+    async run(request) {
+      await wait('encoding', request.signal);
+      encodings.push({ rows: lengths(request), after: steps.length });
+      write(request, encoded);
+      return {};
+    },
+    burst: () => Promise.reject(new Error('an encoder runs once')),
+    endBurst() {},
+  };
   const copier: Executable = {
     async run(request) {
-      await wait(request.signal);
+      await wait('copy', request.signal);
       ints(request, 'from').forEach((from, i) => {
         cache.copyWithin(
           (ints(request, 'to')[i] as number) * kvBlockSize,
@@ -111,21 +143,44 @@ export function fakeModel({ blocks, limits = defaultLimits, turns = () => 0, fai
   return {
     pool,
     steps,
+    encodings,
     faults,
-    scheduler: new Scheduler({ pool, rope: undefined, sampler, copier, limits }),
+    scheduler: new Scheduler({ pool, rope: undefined, sampler, encoder, copier, limits }),
   };
+}
+
+/** What the cache holds at the positions of each row of a table. */
+function readTables(
+  cache: Int32Array,
+  lengths: Int32Array,
+  tables: Int32Array,
+  width: number | undefined,
+): number[][] {
+  return Array.from(lengths, (length, b) =>
+    Array.from({ length }, (_, p) => {
+      const block = tables[b * (width as number) + (p >> 4)] as number;
+      return cache[block * kvBlockSize + (p % kvBlockSize)] as number;
+    }),
+  );
+}
+
+/** What each sequence's encoder left. */
+function sourcesOf(request: RunRequest, cache: Int32Array, faults: string[]): number[][] {
+  if (!request.inputs.source_lens) return [];
+  const [lengths, tables] = [ints(request, 'source_lens'), ints(request, 'source_tables')];
+  const sources = readTables(cache, lengths, tables, request.bindings.SB);
+  for (const [b, source] of sources.entries())
+    if (source.length === 0 || source.some((token) => token < fakeVocabulary))
+      faults.push(`sequence ${b}: its source holds ${source.join()}`);
+  return sources;
 }
 
 /** All tokens of each sequence, as the cache has them. */
 function contextsOf(request: RunRequest, cache: Int32Array, faults: string[]): number[][] {
-  const width = request.bindings.MB as number;
   const starts = ints(request, 'q_starts');
-  return Array.from(ints(request, 'context_lens'), (length, b) => {
-    const table = ints(request, 'block_tables').slice(b * width, (b + 1) * width);
-    const context = Array.from(
-      { length },
-      (_, p) => cache[(table[p >> 4] as number) * kvBlockSize + (p % kvBlockSize)] as number,
-    );
+  const [lengths, tables] = [ints(request, 'context_lens'), ints(request, 'block_tables')];
+  return readTables(cache, lengths, tables, request.bindings.MB).map((context, b) => {
+    const length = context.length;
     const rows = ints(request, 'tokens').slice(starts[b], starts[b + 1]);
     rows.forEach((token, i) => {
       const at = length - rows.length + i;

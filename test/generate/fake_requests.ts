@@ -15,16 +15,20 @@ export type Made = SampledGeneration | BeamGeneration;
 export function generation(
   prompt: readonly number[],
   call: GenerateOptions,
-  { onToken = () => {}, shared = true }: { onToken?: () => void; shared?: boolean } = {},
+  {
+    onToken = () => {},
+    shared = true,
+    source,
+  }: { onToken?: () => void; shared?: boolean; source?: readonly number[] } = {},
 ): Made {
-  const root = shared ? 'base' : undefined;
+  const root = shared && !source ? 'base' : undefined;
   const options = resolveOptions(call, noDefaults, {
     vocabSize: fakeVocabulary,
     promptLength: prompt.length,
   });
   if (options.mode === 'beam')
-    return new BeamGeneration({ prompt, options, root, vocabSize: fakeVocabulary });
-  return new SampledGeneration({ prompt, options, root, onToken });
+    return new BeamGeneration({ prompt, source, options, root, vocabSize: fakeVocabulary });
+  return new SampledGeneration({ prompt, source, options, root, onToken });
 }
 
 /** A signal that nobody aborts. */

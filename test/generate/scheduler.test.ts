@@ -72,6 +72,91 @@ describe('steps', () => {
   });
 });
 
+describe('an encoder', () => {
+  const limits = { maxRows: 40, prefillBesideDecode: 12, burst: 4 };
+  const answer = (prompt: readonly number[], count: number, source: readonly number[]): number[] =>
+    fakeContinuation(prompt, count, 0, source);
+
+  test('runs once for each request, whole sources together, and before its first token', async () => {
+    const model = fakeModel({ blocks: 64, limits });
+    const sources = [text(18), text(20, 1), text(8, 2), text(9, 3), text(50, 4), text(3)];
+    const made = sources.map((source) => generation([1], { maxNewTokens: 6 }, { source }));
+    await Promise.all(made.map((g) => model.scheduler.run(g, never())));
+    made.forEach((g, i) => {
+      expect(tokensOf(g)).toEqual([answer([1], 6, sources[i] as number[])]);
+    });
+    // As many as a step holds, then as many rows as prompts have beside those that decode, and what is larger than that alone.
+    expect(model.encodings).toEqual([
+      { rows: [18, 20], after: 0 },
+      { rows: [8], after: 1 },
+      { rows: [9], after: 2 },
+      { rows: [50], after: 3 },
+      { rows: [3], after: 4 },
+    ]);
+    await settled(model);
+    expect(model.pool.available).toBe(64);
+  });
+
+  test('serves all beams and sequences of a request', async () => {
+    const model = fakeModel({ blocks: 64, limits });
+    const source = text(40);
+    const several = generation([1], { maxNewTokens: 5, temperature: 1, numReturnSequences: 3 }, { source });
+    const beams = generation([1], { maxNewTokens: 20, numBeams: 4 }, { source });
+    await Promise.all([several, beams].map((g) => model.scheduler.run(g, never())));
+    expect(tokensOf(several)).toEqual([0, 1, 2].map((i) => fakeContinuation([1], 5, i, source)));
+    expect(model.encodings.flatMap(({ rows }) => rows)).toEqual([40, 40]);
+    await settled(model);
+    expect(model.pool.available).toBe(64);
+  });
+
+  test('counts in what a request is promised, and in what is refused', async () => {
+    for (const call of [{ numBeams: 3 }, { temperature: 1, numReturnSequences: 2 }]) {
+      const [without, counted] = [{}, { source: text(40) }].map(
+        (more) => generation([1], call, more).maxBlocks,
+      );
+      expect(Number(counted) - Number(without)).toBe(3);
+    }
+    const model = fakeModel({ blocks: 4 });
+    const refused = model.scheduler.run(generation([1], { maxNewTokens: 15 }, { source: text(49) }), never());
+    await expect(refused).rejects.toThrow(/80 positions.*holds 64/);
+    const made = [0, 1, 2].map((i) => generation([1], { maxNewTokens: 20 }, { source: text(30, i) }));
+    await Promise.all(made.map((g) => model.scheduler.run(g, never())));
+    expect(model.encodings).toHaveLength(3);
+    expect(tokensOf(made[2] as Made)).toEqual([answer([1], 20, text(30, 2))]);
+    await settled(model);
+    expect(model.pool.available).toBe(4);
+  });
+
+  test('that fails, fails those whose sources it read and nobody else', async () => {
+    let encodings = 0;
+    const model = fakeModel({
+      blocks: 64,
+      limits,
+      fail: (run) => (run === 'encoding' && encodings++ === 1 ? new Error('broken') : undefined),
+    });
+    const sources = [text(30), text(35, 1), text(38, 2)];
+    const made = sources.map((source) => generation([1], { maxNewTokens: 6 }, { source }));
+    const ends = await Promise.allSettled(made.map((g) => model.scheduler.run(g, never())));
+    expect(ends.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    for (const i of [0, 2])
+      expect(tokensOf(made[i] as Made)).toEqual([answer([1], 6, sources[i] as number[])]);
+    await settled(model);
+    expect(model.pool.available).toBe(64);
+  });
+
+  test('that runs for one request alone is cut short by its abort', async () => {
+    const model = fakeModel({ blocks: 8, limits, turns: () => 50 });
+    const abort = new AbortController();
+    const run = model.scheduler.run(generation([1], { maxNewTokens: 6 }, { source: text(30) }), abort.signal);
+    await turn();
+    abort.abort();
+    await expect(run).rejects.toMatchObject({ name: 'AbortError' });
+    await settled(model);
+    expect([model.encodings, model.steps]).toEqual([[], []]);
+    expect(model.pool.available).toBe(8);
+  });
+});
+
 describe('a pool that is full', () => {
   test('requests wait in the order of the calls, and then finish', async () => {
     const model = fakeModel({ blocks: 6 });

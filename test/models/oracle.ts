@@ -15,7 +15,7 @@ export interface OracleModel {
 }
 
 /** Keys and values of one layer, a row for each position. */
-interface Cache {
+export interface Cache {
   readonly keys: number[][];
   readonly values: number[][];
 }
@@ -40,7 +40,7 @@ const vector = ({ weights }: OracleModel, name: string): Float32Array | undefine
 const num = (config: Json, key: string): number => config[key] as number;
 
 /** y[n] = Σ w[n][k] x[k] + b[n]. */
-function dense(model: OracleModel, name: string, x: readonly number[]): number[] {
+export function dense(model: OracleModel, name: string, x: readonly number[]): number[] {
   const { shape, data } = tensor(model, `${name}.weight`);
   const bias = vector(model, `${name}.bias`);
   const [rows = 0, width = 0] = shape;
@@ -63,7 +63,7 @@ function conv(model: OracleModel, name: string, x: readonly number[]): number[] 
   });
 }
 
-function row(model: OracleModel, name: string, index: number): number[] {
+export function row(model: OracleModel, name: string, index: number): number[] {
   const { shape, data } = tensor(model, name);
   const width = shape[1] as number;
   return Array.from(data.subarray(index * width, (index + 1) * width));
@@ -75,7 +75,7 @@ function rms(model: OracleModel, name: string, eps: number, x: readonly number[]
   return x.map((v, i) => (v / Math.sqrt(square + eps)) * (weight[i] as number));
 }
 
-function layerNorm(model: OracleModel, name: string, eps: number, x: readonly number[]): number[] {
+export function layerNorm(model: OracleModel, name: string, eps: number, x: readonly number[]): number[] {
   const weight = tensor(model, `${name}.weight`).data;
   const bias = tensor(model, `${name}.bias`).data;
   const mean = x.reduce((s, v) => s + v, 0) / x.length;
@@ -85,10 +85,15 @@ function layerNorm(model: OracleModel, name: string, eps: number, x: readonly nu
   );
 }
 
-const plus = (a: readonly number[], b: readonly number[]): number[] => a.map((v, i) => v + (b[i] as number));
+export const plus = (a: readonly number[], b: readonly number[]): number[] =>
+  a.map((v, i) => v + (b[i] as number));
 
 /** One query row over all keys so far. */
-function attend(q: readonly number[], cache: Cache, { heads, kvHeads, scale, window }: Attention): number[] {
+export function attend(
+  q: readonly number[],
+  cache: Cache,
+  { heads, kvHeads, scale, window }: Attention,
+): number[] {
   const width = q.length / heads;
   const last = cache.keys.length - 1;
   const first = window > 0 ? Math.max(0, last - window + 1) : 0;

@@ -81,10 +81,50 @@ export function llamaShapes(c: Json): Shapes {
   return shapes;
 }
 
+function blenderbotShapes(c: Json): Shapes {
+  const [width, vocab, positions] = [
+    c.d_model as number,
+    c.vocab_size as number,
+    c.max_position_embeddings as number,
+  ];
+  const shapes: Shapes = { 'model.shared.weight': [vocab, width], final_logits_bias: [1, vocab] };
+  const linear = (name: string, out: number, into: number): void => {
+    shapes[`${name}.weight`] = [out, into];
+    shapes[`${name}.bias`] = [out];
+  };
+  const norm = (name: string): void => {
+    shapes[`${name}.weight`] = [width];
+    shapes[`${name}.bias`] = [width];
+  };
+  for (const side of ['encoder', 'decoder']) {
+    shapes[`model.${side}.embed_positions.weight`] = [positions, width];
+    norm(`model.${side}.layer_norm`);
+    for (let i = 0; i < (c[`${side}_layers`] as number); i++) {
+      const at = `model.${side}.layers.${i}`;
+      for (const attention of side === 'encoder' ? ['self_attn'] : ['self_attn', 'encoder_attn']) {
+        norm(`${at}.${attention}_layer_norm`);
+        for (const name of ['q_proj', 'k_proj', 'v_proj', 'out_proj'])
+          linear(`${at}.${attention}.${name}`, width, width);
+      }
+      norm(`${at}.final_layer_norm`);
+      linear(`${at}.fc1`, c[`${side}_ffn_dim`] as number, width);
+      linear(`${at}.fc2`, width, c[`${side}_ffn_dim`] as number);
+    }
+  }
+  if (c.tie_word_embeddings === false) shapes['lm_head.weight'] = [vocab, width];
+  return shapes;
+}
+
+/** The shapes of each architecture; others are Llama's. */
+const shapesOf: Readonly<Record<string, (c: Json) => Shapes>> = {
+  gpt2: gpt2Shapes,
+  blenderbot: blenderbotShapes,
+};
+
 /** Matrices keep the size of what goes through them, so that scores, activations and logits are neither flat nor saturated. */
 function fill(name: string, shape: readonly number[], random: () => number): Stored {
   const normal = (): number => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
-  const embedding = /wte|wpe|embed_tokens/.test(name);
+  const embedding = /wte|wpe|embed_|shared/.test(name);
   const norm = /norm|ln_/.test(name) && name.endsWith('weight');
   const fanIn = /c_(attn|fc|proj)/.test(name) ? shape[0] : shape[1];
   const spread = embedding ? 0.5 : shape.length === 1 ? 0.2 : 1.5 / Math.sqrt(fanIn as number);
@@ -98,7 +138,7 @@ function fill(name: string, shape: readonly number[], random: () => number): Sto
 /** A model of random weights, for the oracle. */
 export function randomModel(config: Json, seed = 1): OracleModel {
   const random = randomNumbers(seed);
-  const shapes = config.model_type === 'gpt2' ? gpt2Shapes(config) : llamaShapes(config);
+  const shapes = (shapesOf[config.model_type as string] ?? llamaShapes)(config);
   const weights = new Map(Object.entries(shapes).map(([name, shape]) => [name, fill(name, shape, random)]));
   return { config, weights };
 }

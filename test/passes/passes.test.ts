@@ -14,7 +14,7 @@ import { inferencePasses, optimize } from '../../lib/passes/pipeline.js';
 import { quantizeLinear } from '../../lib/passes/quantize_linear.js';
 import { ownOutputs } from '../../lib/plan/own_outputs.js';
 import { cpuPlaces, distance, reference, roundsToBF16, run } from '../replay.js';
-import { programOf, tinyModels } from './tiny_models.js';
+import { programOf, tinyEncoder, tinyModels } from './tiny_models.js';
 
 /** Every rewrite of a graph by itself, and all of the pipeline. */
 const passes: Readonly<Record<string, (graph: Graph) => Graph>> = {
@@ -103,6 +103,42 @@ test.each([
   expect((second as number) - (first as number)).toBeLessThanOrEqual(most);
 });
 
+describe('an encoder-decoder on the CPU', () => {
+  const kernelsOf = async (graph: Graph): Promise<string[]> =>
+    (await lowerForCpu(graph, { bf16Dot: false })).calls.map((c) => c.kernel);
+  const words = ['embedding', 'binary', 'embedding', 'binary'];
+  const self = ['layer_norm', 'linear', 'rope_kv_write', 'paged_attention', 'linear'];
+  const mlp = ['layer_norm', 'linear', 'linear'];
+
+  test('decodes in 12 kernel steps a layer', async () => {
+    const cross = ['layer_norm', 'linear', 'paged_attention', 'linear'];
+    const layer = [...self, ...cross, ...mlp];
+    const end = ['layer_norm', 'gather_rows', 'linear', 'binary'];
+    const kernels = await kernelsOf((tinyModels.blenderbot as () => Graph)());
+    expect(kernels).toEqual([...words, ...layer, ...layer, ...end]);
+  });
+
+  test('encodes in 8 a layer, and 2 for what each layer of the decoder reads', async () => {
+    const kept = ['linear', 'rope_kv_write'];
+    const layer = [...self, ...mlp];
+    verify(optimize(tinyEncoder()));
+    expect(await kernelsOf(tinyEncoder())).toEqual([
+      ...words,
+      ...layer,
+      ...layer,
+      'layer_norm',
+      ...kept,
+      ...kept,
+    ]);
+    const quantized = await kernelsOf(quantizeLinear(tinyEncoder(), () => true));
+    // The bytes of the encoder's output are made once.
+    expect(quantized.slice(-5)).toEqual([
+      'layer_norm_quantized',
+      ...['quantized_linear', 'rope_kv_write', 'quantized_linear', 'rope_kv_write'],
+    ]);
+  });
+});
+
 describe('quantize_linear', () => {
   const quantized = (name: string, chosen: (name: string) => boolean = () => true): Graph =>
     quantizeLinear((tinyModels[name] as () => Graph)(), chosen);
@@ -115,7 +151,10 @@ describe('quantize_linear', () => {
     expect(count(graph, 'quantized_linear')).toBe(count(before, 'linear'));
     const rows = graph.nodes.filter((n) => n.op === 'quantize_rows').map((n) => n.inputs.x);
     expect(new Set(rows).size).toBe(rows.length);
-    for (const p of graph.params.values()) expect(p.dtype, p.name).toBe(p.shape.length === 2 ? 'q8' : 'f32');
+    for (const p of graph.params.values()) {
+      const matrix = p.shape.length === 2 && p.shape[0] !== 1;
+      expect(p.dtype, p.name).toBe(matrix ? 'q8' : 'f32');
+    }
   });
 
   test('a Llama layer keeps its 8 steps, and makes bytes where no norm comes before', async () => {

@@ -136,6 +136,7 @@ export const pagedAttention: readonly Sample[] = [
   ...product(shapes.slice(1, 3), rowCases.slice(2), masks.slice(1)).map(([heads, rows, mask]) =>
     paged(heads, rows, mask),
   ),
+  ...shapes.map((heads) => paged(heads, wide, every)),
 ];
 
 export const attention: readonly Sample[] = [

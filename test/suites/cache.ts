@@ -89,6 +89,7 @@ const shapes: readonly Pick<Written, 'h' | 'kv' | 'n' | 'half'>[] = [
   { h: 3, kv: 3, n: 20, half: 4 },
   { h: 2, kv: 2, n: 64, half: 32 },
   { h: 4, kv: 2, n: 7, half: 0 },
+  { h: 0, kv: 2, n: 20, half: 0 },
 ];
 
 export const ropeKvWrite: readonly Sample[] = product(

@@ -47,6 +47,20 @@ describe('aliasedParams', () => {
     );
   });
 
+  test.each([
+    [['shared', 'encoder.words', 'other'], 'shared'],
+    [['encoder.words', 'decoder.words'], 'encoder.words'],
+    [['decoder.words'], 'decoder.words'],
+    [['other'], undefined],
+  ])('of the copies %j it takes %s, and forgets the others', (names, taken) => {
+    const source = aliasedParams(tensors(Object.fromEntries(names.map((name) => [name, [4, 2]]))), {
+      copies: { shared: ['encoder.words', 'decoder.words'] },
+    });
+    expect(source.get('shared')?.name).toBe(taken);
+    const left = names.filter((name) => name === 'other');
+    expect([...source.names()].sort()).toEqual([...left, ...(taken ? ['shared'] : [])]);
+  });
+
   test('a transposed tensor must be a matrix', () => {
     expect(() => aliasedParams(tensors({ 'h.0.mlp.c_fc.weight': [4] }), gpt2)).toThrow(
       /expected a matrix, got shape \[4\]/,

@@ -94,6 +94,25 @@ export const configs = {
     layer_types: ['full_attention', 'sliding_attention'],
     rope_scaling: { rope_type: 'linear', factor: 2 },
   },
+  blenderbot: {
+    ...common,
+    model_type: 'blenderbot',
+    is_encoder_decoder: true,
+    decoder_start_token_id: 1,
+    d_model: 16,
+    encoder_layers: 1,
+    encoder_attention_heads: 2,
+    encoder_ffn_dim: 12,
+    decoder_layers: 2,
+    decoder_attention_heads: 4,
+    decoder_ffn_dim: 20,
+    max_position_embeddings: 48,
+    activation_function: 'gelu',
+    scale_embedding: true,
+    tie_word_embeddings: true,
+    encoder_no_repeat_ngram_size: 3,
+    forced_eos_token_id: 2,
+  },
 } as const satisfies Record<string, Json>;
 
 export type FamilyName = keyof typeof configs;

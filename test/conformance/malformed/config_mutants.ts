@@ -44,6 +44,16 @@ const sizes: Record<FamilyName, readonly string[]> = {
   mistral: ['hidden_size', 'num_attention_heads', 'sliding_window'],
   qwen2: ['num_hidden_layers', 'sliding_window', 'max_window_layers'],
   qwen3: ['head_dim', 'num_key_value_heads', 'num_hidden_layers'],
+  blenderbot: [
+    'd_model',
+    'encoder_layers',
+    'encoder_attention_heads',
+    'encoder_ffn_dim',
+    'decoder_layers',
+    'decoder_attention_heads',
+    'decoder_ffn_dim',
+    'max_position_embeddings',
+  ],
 };
 
 const noSizes: readonly unknown[] = [

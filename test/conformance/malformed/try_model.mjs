@@ -1,6 +1,7 @@
 // Run by probe.ts as a process of its own: for each directory that is sent, loads the model, uses it, and sends what came of it.
 import { inspectTextModel } from '../../../dist/generate/inspect_text_model.js';
-import { loadTextModel, TrigaError } from '../../../dist/index.js';
+import { loadKind } from '../../../dist/generate/load_text_model.js';
+import { TrigaError } from '../../../dist/index.js';
 
 const texts = [
   '',
@@ -41,7 +42,8 @@ async function outcome(directory) {
 async function agree(directory) {
   const inspected = await inspectTextModel(directory).catch((error) => error);
   if (inspected instanceof Error && !(inspected instanceof TrigaError)) throw inspected;
-  const model = await loadTextModel(directory, { device: 'cpu', threads: 2 });
+  const options = { device: 'cpu', threads: 2 };
+  const model = await loadKind({ where: 'loadTextModel' }, directory, options);
   try {
     if (inspected instanceof Error) throw new Error(`inspection refuses what loads: ${inspected.message}`);
     await use(model);
@@ -53,7 +55,9 @@ async function agree(directory) {
 async function use(model) {
   stage = 'use';
   const prompt = ids.slice(0, Math.max(1, Math.min(ids.length, model.info.contextLength - 1)));
-  const { data } = await model.logits(prompt);
+  const { data } = await (model.info.family === 'blenderbot'
+    ? model.logits(prompt, prompt)
+    : model.logits(prompt));
   if (!data.every(Number.isFinite)) throw new Error('logits that are not finite');
   for (const options of [
     { maxNewTokens: 3, logprobs: 1, doSample: false, numBeams: 1, numReturnSequences: 1 },
