@@ -1,3 +1,5 @@
+export type { ImageAutoencoder, ImageCallOptions, ImageModelInfo } from './diffusion/image_autoencoder.js';
+export { type LoadImageOptions, loadImageAutoencoder } from './diffusion/load_image_autoencoder.js';
 export {
   DeviceUnavailableError,
   type ErrorCode,

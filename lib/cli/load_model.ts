@@ -1,5 +1,5 @@
-import { loadTextModel } from '../generate/load_text_model.js';
-import type { TextModel } from '../generate/text_model.js';
+import { type LoadOptions, loadTextModel } from '../generate/load_text_model.js';
+import type { ModelInfo, TextModel } from '../generate/text_model.js';
 import { isHubSource } from '../weights/is_hub_source.js';
 import { type LoadFlags, loadOptionsOf } from './load_flags.js';
 import { type Progress, terminalProgress } from './progress.js';
@@ -23,17 +23,29 @@ export async function locateModel(
   }
 }
 
-/** Loads a model with a bar on the terminal, and says so if it runs elsewhere than it should. */
-export async function loadModel(
+/** Loads a text model with a bar on the terminal. */
+export const loadModel = (
   source: string | undefined,
   flags: LoadFlags,
   signal: AbortSignal,
-): Promise<TextModel> {
+): Promise<TextModel> =>
+  loadShown(source, signal, (directory, options) =>
+    loadTextModel(directory, { ...loadOptionsOf(flags), ...options }),
+  );
+
+/** Loads a model with a bar on the terminal, and says so if it runs elsewhere than it should. */
+export async function loadShown<
+  M extends { readonly info: Pick<ModelInfo, 'device' | 'fallbackReason'> },
+  S extends string | undefined,
+>(
+  source: S,
+  signal: AbortSignal,
+  load: (directory: S | string, options: Pick<LoadOptions, 'signal' | 'onProgress'>) => Promise<M>,
+): Promise<M> {
   const progress = terminalProgress();
-  const directory = source === undefined ? undefined : await locateModel(source, signal, progress);
+  const directory = source === undefined ? source : await locateModel(source, signal, progress);
   try {
-    const model = await loadTextModel(directory, {
-      ...loadOptionsOf(flags),
+    const model = await load(directory, {
       signal,
       onProgress: ({ loaded, total }) => progress.update('Loading', loaded, total),
     });

@@ -1,7 +1,9 @@
 import { UnsupportedError } from '../errors.js';
 import type { ConfigReader } from '../weights/config.js';
+import { autoencoderTiny } from './autoencoder_tiny.js';
 import type { TextConfig, TextFamily } from './family.js';
 import { gpt2 } from './gpt2.js';
+import type { ImageConfig, ImageFamily } from './image_family.js';
 import { llama } from './llama.js';
 import { mistral } from './mistral.js';
 import { qwen2 } from './qwen2.js';
@@ -25,5 +27,24 @@ export function textFamilyOf(config: ConfigReader): TextFamily {
       `config.json: model_type "${type}" is not supported; known: ${textFamilies.flatMap((f) => f.modelTypes).join(', ')}`,
     );
   }
+  return family;
+}
+
+/** Image autoencoders that we know. */
+const imageFamilies: readonly ImageFamily[] = [
+  autoencoderTiny,
+] as unknown as readonly ImageFamily<ImageConfig>[];
+
+/** The family that config.json's `_class_name` names. Throws UnsupportedError for one that we do not have. */
+export function imageFamilyOf(config: ConfigReader): ImageFamily {
+  const known = imageFamilies.flatMap((f) => f.classNames).join(', ');
+  if (!config.has('_class_name') && config.has('model_type'))
+    throw new UnsupportedError(
+      `config.json: expected the _class_name of an image autoencoder (${known}), got model_type "${config.str('model_type')}"; loadTextModel() loads text models`,
+    );
+  const name = config.str('_class_name');
+  const family = imageFamilies.find((f) => f.classNames.includes(name));
+  if (!family)
+    throw new UnsupportedError(`config.json: _class_name "${name}" is not supported; known: ${known}`);
   return family;
 }

@@ -12,7 +12,7 @@ describe('help', () => {
     const { code, stdout, stderr } = await triga(['--help']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const verbs = [...stdout.matchAll(/^ {2}([a-z-]+) \[/gm)].map(([, verb]) => verb);
-    expect(verbs).toEqual(['generate', 'inspect', 'eval', 'bench', 'help']);
+    expect(verbs).toEqual(['generate', 'inspect', 'eval', 'bench', 'decode-image', 'help']);
     expect(stdout).toMatch(/Examples:\n {2}triga /);
   });
 
