@@ -119,6 +119,11 @@ Step LoadUpsample2d(const StepLoader& l) {
   l.Expect(l.Rank(x) == 4 && l.Rank(y) == 4, "pictures of four axes");
   l.Expect(l.DimOf(x, 0) == l.DimOf(y, 0) && l.DimOf(x, 1) == l.DimOf(y, 1),
            "a plane for each plane of x");
+  for (size_t axis : {2, 3}) {
+    const Dim from = l.DimOf(x, axis), to = l.DimOf(y, axis);
+    if (from.slot < 0 && to.slot < 0)
+      l.Expect(to.size == from.size * scale, "a picture so many times as large");
+  }
   const Kernel<Upsample2dArgs> kernel = l.kernels.upsample2d;
   return {"",
           [=](const RunContext& c) {

@@ -20,6 +20,10 @@ const textFamilies: readonly TextFamily[] = [
 
 /** The family that config.json's `model_type` names. Throws UnsupportedError for one that we do not have. */
 export function textFamilyOf(config: ConfigReader): TextFamily {
+  if (!config.has('model_type') && config.has('_class_name'))
+    throw new UnsupportedError(
+      `config.json: expected the model_type of a text model, got _class_name "${config.str('_class_name')}"; loadImageAutoencoder() loads image autoencoders`,
+    );
   const type = config.str('model_type');
   const family = textFamilies.find((f) => f.modelTypes.includes(type));
   if (!family) {

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { type ImageAutoencoder, loadImageAutoencoder, type Tensor } from '../../lib/index.js';
+import { type ImageAutoencoder, loadImageAutoencoder, loadTextModel, type Tensor } from '../../lib/index.js';
 import { writeSafetensors } from '../../lib/weights/write_safetensors.js';
 import { type Golden, type GoldenTensor, hasGolden, modelRoot, readGolden } from '../golden.js';
 import { places } from '../replay.js';
@@ -229,6 +229,15 @@ describe('directories that are no image autoencoder', () => {
   ])('%j', async (config, code, message) => {
     await expect(loadImageAutoencoder(await write(config), { device: 'cpu' })).rejects.toThrow(
       expect.objectContaining({ code, message: expect.stringMatching(message) }),
+    );
+  });
+
+  test('one given to loadTextModel() is told where it belongs', async () => {
+    await expect(loadTextModel(await write(tiny), { device: 'cpu' })).rejects.toThrow(
+      expect.objectContaining({
+        code: 'UNSUPPORTED',
+        message: expect.stringContaining('loadImageAutoencoder()'),
+      }),
     );
   });
 
