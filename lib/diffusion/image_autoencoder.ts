@@ -32,9 +32,10 @@ export interface ImageAutoencoderParts {
 /** Makes latents of pictures and pictures of latents. Calls may overlap: pictures take turns. */
 export class ImageAutoencoder {
   readonly #parts: ImageAutoencoderParts;
-  readonly #end = new AbortController();
+  /** Calls under way. */
+  readonly #live = new Set<AbortController>();
   /** The run that is last in line. */
-  #last: Promise<unknown> = Promise.resolve();
+  #last: Promise<void> = Promise.resolve();
   #disposal: Promise<void> | undefined;
 
   constructor(parts: ImageAutoencoderParts) {
@@ -76,19 +77,23 @@ export class ImageAutoencoder {
     const { data, shape } = checkTensor(kind, given, expected);
     const [n, , height, width] = shape;
     throwIfAborted(options.signal);
-    const signal = options.signal ? AbortSignal.any([options.signal, this.#end.signal]) : this.#end.signal;
     const bindings = { H: height / expected.multiple, W: width / expected.multiple };
     this.#checkMemory(kind, bindings);
     // The caller may go on with its numbers before their turn comes.
-    const images = Array.from({ length: n }, (_, i) =>
-      data.slice((i * data.length) / n, ((i + 1) * data.length) / n),
-    );
+    const size = data.length / n;
+    const images = Array.from({ length: n }, (_, i) => data.slice(i * size, (i + 1) * size));
+    const abort = new AbortController();
+    // Listeners go to a signal of this call's own: many calls may share the caller's.
+    const signal = options.signal ? AbortSignal.any([abort.signal, options.signal]) : abort.signal;
+    this.#live.add(abort);
     try {
       const results: Tensor[] = [];
       for (const x of images) results.push(await this.#inTurn(kind, x, bindings, signal));
       return joined(results);
     } catch (error) {
       throw this.#disposal ? disposedError() : error;
+    } finally {
+      this.#live.delete(abort);
     }
   }
 
@@ -104,7 +109,8 @@ export class ImageAutoencoder {
       throwIfAborted(signal);
       return await executable.run({ inputs: { x }, bindings, signal });
     });
-    this.#last = run.catch(() => undefined);
+    const over = (): void => {};
+    this.#last = run.then(over, over);
     return (await orAborted(run, signal)).y as Tensor;
   }
 
@@ -123,7 +129,7 @@ export class ImageAutoencoder {
   async #dispose(): Promise<void> {
     // The field that says so is set before anything that waits hears of it.
     await Promise.resolve();
-    this.#end.abort();
+    for (const call of this.#live) call.abort();
     await this.#last;
     await this.#parts.session.dispose();
   }

@@ -118,6 +118,25 @@ describe.skipIf(!golden)('an image autoencoder (../shared/models/taef2)', () => 
     ]);
   });
 
+  test('many calls may share a signal', async () => {
+    const warnings: Error[] = [];
+    const listen = (warning: Error): void => {
+      warnings.push(warning);
+    };
+    process.on('warning', listen);
+    await on(cpu, async (model) => {
+      const { signal } = new AbortController();
+      const small = { dtype: 'f32', shape: [1, 32, 1, 1], data: new Float32Array(32) } as const;
+      const calls = Array.from({ length: 30 }, () =>
+        model.decode({ ...small, shape: [...small.shape] }, { signal }),
+      );
+      const [first, ...others] = await Promise.all(calls);
+      for (const other of others) expect(other).toEqual(first);
+    });
+    process.off('warning', listen);
+    expect(warnings).toEqual([]);
+  });
+
   test('what is wrong with a tensor is told, and what to do', async () => {
     await on(cpu, async (model) => {
       const zeros = (shape: number[], n = shape.reduce((a, b) => a * b, 1)): Tensor => ({
