@@ -1,5 +1,7 @@
 export { type PruneOptions, type PruneResult, pruneModel } from './compress/prune_model.js';
 export { type QuantizeOptions, type QuantizeResult, quantizeModel } from './compress/quantize_model.js';
+export type { ImageAutoencoder, ImageCallOptions, ImageModelInfo } from './diffusion/image_autoencoder.js';
+export { type LoadImageOptions, loadImageAutoencoder } from './diffusion/load_image_autoencoder.js';
 export {
   DeviceUnavailableError,
   type ErrorCode,

@@ -17,6 +17,7 @@
       "native/steps_int8.cc",
       "native/steps_linear.cc",
       "native/steps_peaks.cc",
+      "native/steps_picture.cc",
       "native/steps_sample.cc",
       "kernels/cpu/dispatch.cc"
     ],

@@ -204,6 +204,36 @@ int main(int argc, char** argv) {
     Report("linear f32 M=512 silu, gated", 2.0 * static_cast<double>(M * N * K),
            Best([&] { RunAll(k.linear_f32, a); }), fma, "GFLOP/s");
   }
+  {
+    const auto conv = [&](const char* name, int64_t in, int64_t out, int64_t size, int64_t kernel,
+                          int64_t stride, int64_t groups) {
+      const int64_t places = (size - 1) / stride + 1, pad = kernel / 2;
+      Conv2dArgs a{};
+      a.x = x, a.w = y, a.y = y + (8 << 20), a.images = 1, a.groups = groups;
+      a.in = in / groups, a.out = out / groups, a.activation = Activation::kRelu;
+      a.window = {size, size, places, places, kernel, kernel, stride, stride, pad, pad};
+      const double work = 2.0 * static_cast<double>(places * places * out * a.in * kernel * kernel);
+      Report(std::string("conv2d ") + name, work, Best([&] { RunAll(k.conv2d, a); }), fma,
+             "GFLOP/s");
+    };
+    conv("3x3 64 to 64, 128x128", 64, 64, 128, 3, 1, 1);
+    conv("3x3 64 to 64, 16x16", 64, 64, 16, 3, 1, 1);
+    conv("3x3 64 to 64, 128x128, stride 2", 64, 64, 128, 3, 2, 1);
+    conv("3x3 3 to 64, 128x128", 3, 64, 128, 3, 1, 1);
+    conv("3x3 64 to 3, 128x128", 64, 3, 128, 3, 1, 1);
+    conv("1x1 64 to 256, 16x16", 64, 256, 16, 1, 1, 1);
+    conv("3x3 64 to 64, 128x128, depthwise", 64, 64, 128, 3, 1, 64);
+    const double plane = 128.0 * 128 * 64;
+    const Pool2dArgs p{x, y, 64, {128, 128, 64, 64, 2, 2, 2, 2, 0, 0}, PoolOp::kMax};
+    Report("pool2d max 2x2 of 64x128x128 (in + out)", 5 * plane, Best([&] { RunAll(k.pool2d, p); }),
+           read, "GB/s");
+    const Upsample2dArgs u{x, y, 64, 128, 128, 2};
+    Report("upsample2d x2 of 64x128x128 (in + out)", 20 * plane,
+           Best([&] { RunAll(k.upsample2d, u); }), read, "GB/s");
+    const GroupNormArgs g{x, x, x, y, 1, 4, 64, 64 * 64, 1e-5f};
+    Report("group_norm 4 groups of 256x64x64 (in + out)", 8 * plane,
+           Best([&] { RunAll(k.group_norm, g); }), read, "GB/s");
+  }
   for (const auto& [from, to, name] :
        {std::tuple{WeightType::kBF16, WeightType::kBF16, "pack bf16"},
         std::tuple{WeightType::kF16, WeightType::kF16, "pack f16"},

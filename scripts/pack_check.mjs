@@ -160,8 +160,7 @@ function run(command, args, { cwd = root, env = process.env } = {}) {
       maxBuffer: 2 ** 28,
     });
   } catch (error) {
-    throw new Error(
-      `${[command, ...args].join(' ')}\n${error.stdout ?? ''}\n${error.stderr ?? error.message}`,
-    );
+    const { stdout, stderr, message } = /** @type {Error & { stdout?: string, stderr?: string }} */ (error);
+    throw new Error([[command, ...args].join(' '), stdout, stderr ?? message].join('\n'));
   }
 }

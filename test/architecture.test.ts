@@ -48,6 +48,7 @@ const packages: Record<string, readonly string[]> = {
   'node-gyp-build': ['exec'],
   'onnx-buf': ['onnx'],
   'onnxruntime-node': ['exec'],
+  sharp: ['image'],
   tokenizers: ['tokenizers'],
 };
 

@@ -72,10 +72,11 @@ function typeErrors(code: string): string[] {
 
 describe('README', () => {
   test('its TypeScript has no type error', () => {
-    expect(samplesOf('ts').map(typeErrors)).toEqual([[]]);
+    const samples = samplesOf('ts');
+    expect(samples.map(typeErrors)).toEqual(samples.map(() => []));
   });
 
-  test.skipIf(!existsSync(stories))('its TypeScript runs', () => {
+  test.skipIf(!existsSync(stories))('its first TypeScript runs', () => {
     const { outputText } = ts.transpileModule(samplesOf('ts')[0] ?? '', {
       compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext },
     });

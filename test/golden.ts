@@ -6,8 +6,12 @@ import { bf16ToNumber, f16ToNumber } from '../lib/dtype.js';
 /** Outputs of the original implementations; not part of the repository, but beside it. */
 export const goldenRoot = fileURLToPath(new URL('../../shared/golden', import.meta.url));
 
+/** Trained models, which have golden cases of their own; beside the repository likewise. */
+export const modelRoot = fileURLToPath(new URL('../../shared/models', import.meta.url));
+
 /** Whether a golden case is there; a test that needs it is skipped, by name, where it is not. */
-export const hasGolden = (name: string): boolean => existsSync(path.join(goldenRoot, name, 'golden.json'));
+export const hasGolden = (name: string, root: string = goldenRoot): boolean =>
+  existsSync(path.join(root, name, 'golden.json'));
 
 export interface GoldenTensor {
   readonly shape: number[];
@@ -33,7 +37,8 @@ const readers: Readonly<Record<string, readonly [number, (view: DataView, at: nu
 
 type Header = Record<string, { dtype: string; shape: number[]; data_offsets: [number, number] }>;
 
-function readTensors(file: string): Record<string, GoldenTensor> {
+/** All tensors of a safetensors file. */
+export function readTensors(file: string): Record<string, GoldenTensor> {
   const bytes = readFileSync(file);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const start = 8 + Number(view.getBigUint64(0, true));
@@ -52,8 +57,11 @@ function readTensors(file: string): Record<string, GoldenTensor> {
 }
 
 /** `golden.json` and all tensors of `golden.safetensors` of one case. */
-export function readGolden<Json = Record<string, unknown>>(name: string): Golden<Json> {
-  const directory = path.join(goldenRoot, name);
+export function readGolden<Json = Record<string, unknown>>(
+  name: string,
+  root: string = goldenRoot,
+): Golden<Json> {
+  const directory = path.join(root, name);
   const json = JSON.parse(readFileSync(path.join(directory, 'golden.json'), 'utf8')) as Json;
   return { json, tensors: readTensors(path.join(directory, 'golden.safetensors')) };
 }

@@ -258,6 +258,58 @@ struct SoftmaxArgs {
   int32_t log;
 };
 
+// How a window walks over a picture: output (i, j) sees rows i · stride_h − pad_h and on, columns j · stride_w − pad_w and on.
+struct Window {
+  int64_t height, width;          // of x
+  int64_t out_height, out_width;  // of y
+  int64_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w;
+};
+
+// y[n, o] = act(bias[o] + Σ_k w[o, k] · x under the window (+ residual[n, o])), k = (channel of o's group, row, column of the
+// kernel); what lies outside the picture is 0. Each output is one f32 FMA chain over ascending k, starting from 0; bias, residual and
+// activation follow in that order. Tiles: 16 columns of four rows of a picture.
+struct Conv2dArgs {
+  const float* x;         // [images, groups · in, height, width]
+  const float* w;         // [groups · out, in · kernel_h · kernel_w]
+  const float* bias;      // [groups · out] or null
+  const float* residual;  // as y, or null
+  float* y;               // [images, groups · out, out_height, out_width]
+  int64_t images, groups, in, out;
+  Window window;
+  Activation activation;
+};
+
+// The order is shared with lib/ops/pool2d.ts.
+enum class PoolOp : int32_t { kMax = 0, kMean = 1 };
+
+// The greatest number under the window (NaN if one is), −inf where there is none; or the sum, ascending, over kernel_h · kernel_w. Tiles:
+// planes.
+struct Pool2dArgs {
+  const float* x;  // [planes, height, width]
+  float* y;        // [planes, out_height, out_width]
+  int64_t planes;
+  Window window;
+  PoolOp op;
+};
+
+// y[i, j] = x[i / scale, j / scale]. Tiles: planes.
+struct Upsample2dArgs {
+  const float* x;  // [planes, height, width]
+  float* y;
+  int64_t planes, height, width, scale;
+};
+
+// y = (x − mean) · rsqrt(var + eps) · weight + bias, biased variance, over the channels of a group and their pixels. Sums run in
+// an order that depends on the sizes alone. Tiles: groups of a picture.
+struct GroupNormArgs {
+  const float* x;       // [images, groups, channels, pixels]
+  const float* weight;  // [groups, channels]
+  const float* bias;
+  float* y;
+  int64_t images, groups, channels, pixels;
+  float eps;
+};
+
 // Activations for linear_bf16_dot of the same level: bf16 of x[rows, k], nearest even, an odd k padded with one 0. Rows lie one
 // after the other, y_stride apart; with AMX, y_stride is the even k, and 16 rows (the last ones: as many as there are) make
 // blocks [rows][32] of ascending k, the last as narrow as k is. Tiles: rows, with AMX 16 of them.
@@ -330,6 +382,10 @@ struct CpuKernels {
   Kernel<CopyArgs> copy;
   Kernel<ReduceArgs> reduce;
   Kernel<SoftmaxArgs> softmax;
+  Kernel<Conv2dArgs> conv2d;
+  Kernel<Pool2dArgs> pool2d;
+  Kernel<Upsample2dArgs> upsample2d;
+  Kernel<GroupNormArgs> group_norm;
   Kernel<ToBF16Args> to_bf16;
   RowStats (*row_stats)(const float* x, int64_t n);
   Kernel<PeakReadArgs> peak_read;

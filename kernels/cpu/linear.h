@@ -22,6 +22,7 @@ namespace {
 struct WeightsF32 {
   using X = float;
   static constexpr bool kWiden = false;
+  static constexpr bool kGathered = false;
   static constexpr int kStep = 1, kParts = 1;
   static constexpr int64_t kBytes = 64;
   static TRIGA_INLINE F32x16 load(const char* w, int) {
@@ -31,6 +32,7 @@ struct WeightsF32 {
 struct WeightsF16 {
   using X = float;
   static constexpr bool kWiden = true;
+  static constexpr bool kGathered = false;
   static constexpr int kStep = 1, kParts = 1;
   static constexpr int64_t kBytes = 32;
   static TRIGA_INLINE F32x16 load(const char* w, int) {
@@ -40,6 +42,7 @@ struct WeightsF16 {
 struct WeightsBF16 {
   using X = float;
   static constexpr bool kWiden = true;
+  static constexpr bool kGathered = false;
   static constexpr int kStep = 2, kParts = 2;
   static constexpr int64_t kBytes = 64;
   static TRIGA_INLINE F32x16 load(const char* w, int part) {
@@ -50,6 +53,7 @@ struct WeightsBF16 {
 struct WeightsBF16Dot {
   using X = uint16_t;
   static constexpr bool kWiden = false;
+  static constexpr bool kGathered = false;
   static constexpr int kStep = 2, kParts = 1;
   static constexpr int64_t kBytes = 64;
 };
@@ -62,13 +66,21 @@ constexpr int64_t kBlockBytes = 16384;  // of panels, in L1 while rows walk over
 constexpr int64_t kPrefetchBytes = 2048;
 static_assert(kDirectRows >= kMaxTileRows, "what is widened is cut into blocks of scratch memory");
 
+// What a convolution multiplies with: no weights but pixels, of which each step has a place of its
+// own.
+struct PixelsF32 : WeightsF32 {
+  static constexpr bool kGathered = true;
+};
+
 // Panels as a tile reads them, and what it fetches on the way: at each step the line of `next`,
 // which moves by `next_step` bytes, and those as far into the other panels.
 struct Panels {
   const char* w;
-  int64_t bytes;  // of a panel
+  int64_t bytes;  // from a panel to the next
   const char* next;
   int64_t next_step;
+  // Gathered: where each step lies, in bytes from w; nothing is fetched.
+  const int32_t* offsets = nullptr;
 };
 
 // `steps` steps for R rows and P panels: sums[r][p · 16 …] += x · panel.
@@ -85,9 +97,13 @@ void linear_tile(const typename Weights::X* x, int64_t x_stride, const Panels& p
     for (int p = 0; p < P; ++p) acc[r][p] = F32x16::load(sums + r * kTileCols + p * kPanel);
   }
   for (int64_t s = 0; s < steps; ++s) {
+    if constexpr (Weights::kGathered) {
+      w = panels.w + panels.offsets[s];
+    } else {
 #pragma GCC unroll 4
-    for (int p = 0; p < P; ++p) prefetch(next + p * panel_bytes);
-    next += next_step;
+      for (int p = 0; p < P; ++p) prefetch(next + p * panel_bytes);
+      next += next_step;
+    }
     if constexpr (sizeof(typename Weights::X) == 2) {
 #pragma GCC unroll 16
       for (int r = 0; r < R; ++r) {
@@ -182,28 +198,33 @@ TRIGA_INLINE void linear_store(const LinearArgs& a, int64_t row, int64_t rows, i
   }
 }
 
-// A function of its own for each activation: the branch stands outside the loops.
+// Calls f with the function of an activation: f is compiled for each, so that the branch stands
+// outside its loops.
+template <class F>
+TRIGA_INLINE void with_activation(Activation activation, F f) {
+  switch (activation) {
+    case Activation::kNone:
+      return f([](F32x16 v) { return v; });
+    case Activation::kSilu:
+      return f([](F32x16 v) { return v * sigmoid(v); });
+    case Activation::kGelu:
+      return f([](F32x16 v) { return gelu(v); });
+    case Activation::kGeluTanh:
+      return f([](F32x16 v) { return gelu_tanh(v); });
+    case Activation::kQuickGelu:
+      return f([](F32x16 v) { return v * sigmoid(v * F32x16::set(1.702f)); });
+    case Activation::kRelu:
+      return f([](F32x16 v) { return relu(v); });
+    case Activation::kTanh:
+      return f([](F32x16 v) { return tanh(v); });
+    case Activation::kSigmoid:
+      return f([](F32x16 v) { return sigmoid(v); });
+  }
+}
+
 inline void linear_finish(const LinearArgs& a, int64_t row, int64_t rows, int64_t col, int64_t cols,
                           const float* sums) {
-  const auto with = [&](auto f) { linear_store(a, row, rows, col, cols, sums, f); };
-  switch (a.activation) {
-    case Activation::kNone:
-      return with([](F32x16 v) { return v; });
-    case Activation::kSilu:
-      return with([](F32x16 v) { return v * sigmoid(v); });
-    case Activation::kGelu:
-      return with([](F32x16 v) { return gelu(v); });
-    case Activation::kGeluTanh:
-      return with([](F32x16 v) { return gelu_tanh(v); });
-    case Activation::kQuickGelu:
-      return with([](F32x16 v) { return v * sigmoid(v * F32x16::set(1.702f)); });
-    case Activation::kRelu:
-      return with([](F32x16 v) { return relu(v); });
-    case Activation::kTanh:
-      return with([](F32x16 v) { return tanh(v); });
-    case Activation::kSigmoid:
-      return with([](F32x16 v) { return sigmoid(v); });
-  }
+  with_activation(a.activation, [&](auto f) { linear_store(a, row, rows, col, cols, sums, f); });
 }
 
 // `steps` steps of panels as f32: [panels][steps · kStep][16].
@@ -219,11 +240,11 @@ void linear_widen(const char* w, int64_t panel_bytes, int64_t panels, int64_t st
 }
 
 // One block of k of some panels for all rows of the chunk, while the lines from `next` on are
-// fetched. The register tiles are as even as the rows allow.
+// fetched. The register tiles are as even as the rows allow. `offsets`: see Panels.
 template <class Weights>
 void linear_rows(const typename Weights::X* x, int64_t x_stride, int64_t rows, const char* w,
-                 int64_t panel_bytes, int64_t panels, int64_t steps, const char* next,
-                 float* sums) {
+                 int64_t panel_bytes, int64_t panels, int64_t steps, const char* next, float* sums,
+                 const int32_t* offsets = nullptr) {
   static constexpr LinearTiles<Weights> kTiles = make_tiles<Weights>();
   const int64_t tiles = ceil_div(rows, kMaxTileRows), next_step = ceil_div(Weights::kBytes, tiles);
   for (int64_t r = 0, left = tiles; left > 0; --left) {
@@ -232,7 +253,7 @@ void linear_rows(const typename Weights::X* x, int64_t x_stride, int64_t rows, c
     for (int64_t p = 0, width; p < panels; p += width) {
       const bool whole = p + wide <= panels;
       width = whole ? wide : 1;
-      const Panels at{w + p * panel_bytes, panel_bytes, next + p * panel_bytes, next_step};
+      const Panels at{w + p * panel_bytes, panel_bytes, next + p * panel_bytes, next_step, offsets};
       (whole ? kTiles.whole : kTiles.single)[n](x + r * x_stride, x_stride, at, steps,
                                                 sums + r * kTileCols + p * kPanel);
     }

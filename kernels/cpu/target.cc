@@ -1,6 +1,7 @@
 // Compiled once an instruction set, with its flags and -DTRIGA_ISA=<name>. Lists the kernels; holds
 // no logic.
 #include "kernels/cpu/attention.h"
+#include "kernels/cpu/conv2d.h"
 #include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/embedding.h"
 #include "kernels/cpu/kernel.h"
@@ -12,6 +13,7 @@
 #include "kernels/cpu/pack_int8.h"
 #include "kernels/cpu/peaks.h"
 #include "kernels/cpu/peaks_amx.h"
+#include "kernels/cpu/picture.h"
 #include "kernels/cpu/quantize_rows.h"
 #include "kernels/cpu/reduce.h"
 #include "kernels/cpu/rope.h"
@@ -50,6 +52,10 @@ const CpuKernels TRIGA_TABLE = {
     {copy_tiles, nullptr, copy_run},
     {reduce_tiles, nullptr, reduce_run},
     {softmax_tiles, nullptr, softmax_run},
+    {conv2d_tiles, conv2d_scratch, conv2d_run},
+    {pool2d_tiles, nullptr, pool2d_run},
+    {upsample2d_tiles, nullptr, upsample2d_run},
+    {group_norm_tiles, nullptr, group_norm_run},
     to_bf16_kernel(),
     row_stats,
     {peak_read_tiles, peak_scratch, peak_read_run},

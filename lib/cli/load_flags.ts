@@ -19,6 +19,14 @@ export const weightsFlag = (): Option =>
     Object.keys(weights),
   );
 
+const threadsFlag = (): Option =>
+  new Option('--threads <n>', 'Threads that work for it (default: physical cores)').argParser(
+    parseCount(256),
+  );
+
+const deviceFlag = (): Option =>
+  new Option('--device <device>', 'What runs the model (default: auto)').choices(Object.keys(devices));
+
 /** Adds the flags that say how a model is loaded on the CPU. */
 export function addCpuFlags(command: Command): void {
   command
@@ -26,19 +34,18 @@ export function addCpuFlags(command: Command): void {
     .addOption(
       new Option('--kv-cache <type>', 'Type of the KV cache (default: f32)').choices(Object.keys(kvCaches)),
     )
-    .addOption(
-      new Option('--threads <n>', 'Threads that work for it (default: physical cores)').argParser(
-        parseCount(256),
-      ),
-    );
+    .addOption(threadsFlag());
 }
 
 /** Adds the flags that say how a model is loaded. */
 export function addLoadFlags(command: Command): void {
-  command.addOption(
-    new Option('--device <device>', 'What runs the model (default: auto)').choices(Object.keys(devices)),
-  );
+  command.addOption(deviceFlag());
   addCpuFlags(command);
+}
+
+/** Adds the flags that say how a model of pictures is loaded. */
+export function addImageLoadFlags(command: Command): void {
+  command.addOption(deviceFlag()).addOption(weightsFlag()).addOption(threadsFlag());
 }
 
 export type LoadFlags = Pick<LoadOptions, 'device' | 'weights' | 'kvCache' | 'threads'>;

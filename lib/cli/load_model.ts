@@ -1,6 +1,6 @@
 import { type LoadOptions, loadKind, loadTextModel } from '../generate/load_text_model.js';
 import type { Seq2SeqModel } from '../generate/seq2seq_model.js';
-import type { TextModel } from '../generate/text_model.js';
+import type { ModelInfo, TextModel } from '../generate/text_model.js';
 import { isHubSource } from '../weights/is_hub_source.js';
 import { type LoadFlags, loadOptionsOf } from './load_flags.js';
 import { type Progress, terminalProgress } from './progress.js';
@@ -24,12 +24,15 @@ export async function locateModel(
   }
 }
 
-/** Loads a model that continues text, with a bar on the terminal, and says so if it runs elsewhere than it should. */
+/** Loads a model that continues text, with a bar on the terminal. */
 export const loadModel = (
   source: string | undefined,
   flags: LoadFlags,
   signal: AbortSignal,
-): Promise<TextModel> => loadWithProgress(loadTextModel, source, flags, signal);
+): Promise<TextModel> =>
+  loadShown(source, signal, (directory, options) =>
+    loadTextModel(directory, { ...loadOptionsOf(flags), ...options }),
+  );
 
 /** As {@link loadModel}, also of a model with an encoder: its config.json says which it is. */
 export const loadAnyModel = (
@@ -37,24 +40,23 @@ export const loadAnyModel = (
   flags: LoadFlags,
   signal: AbortSignal,
 ): Promise<TextModel | Seq2SeqModel> =>
-  loadWithProgress(
-    (directory, options) => loadKind({ where: 'loadTextModel' }, directory, options),
-    source,
-    flags,
-    signal,
+  loadShown(source, signal, (directory, options) =>
+    loadKind({ where: 'loadTextModel' }, directory, { ...loadOptionsOf(flags), ...options }),
   );
 
-async function loadWithProgress<M extends TextModel | Seq2SeqModel>(
-  load: (directory: string | undefined, options: LoadOptions) => Promise<M>,
-  source: string | undefined,
-  flags: LoadFlags,
+/** Loads a model with a bar on the terminal, and says so if it runs elsewhere than it should. */
+export async function loadShown<
+  M extends { readonly info: Pick<ModelInfo, 'device' | 'fallbackReason'> },
+  S extends string | undefined,
+>(
+  source: S,
   signal: AbortSignal,
+  load: (directory: S | string, options: Pick<LoadOptions, 'signal' | 'onProgress'>) => Promise<M>,
 ): Promise<M> {
   const progress = terminalProgress();
-  const directory = source === undefined ? undefined : await locateModel(source, signal, progress);
+  const directory = source === undefined ? source : await locateModel(source, signal, progress);
   try {
     const model = await load(directory, {
-      ...loadOptionsOf(flags),
       signal,
       onProgress: ({ loaded, total }) => progress.update('Loading', loaded, total),
     });

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addBench } from './bench.js';
+import { addDecodeImage } from './decode_image.js';
 import { addEval } from './eval.js';
 import { addExport } from './export.js';
 import { addGenerate } from './generate.js';
@@ -39,6 +40,7 @@ addInspect(program);
 addEval(program);
 addBench(program);
 addQuantize(program);
+addDecodeImage(program);
 addExport(program);
 
 tameStreams();

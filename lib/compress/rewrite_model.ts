@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { DType } from '../dtype.js';
 import { InvalidArgumentError, throwIfAborted } from '../errors.js';
+import { directoryOf } from '../generate/model_source.js';
 import { type OpenedModel, openTextModel } from '../generate/open_text_model.js';
 import { type WeightsOption, weightedGraph } from '../generate/weighted_graph.js';
 import { weightsFile } from '../weights/checkpoint.js';
@@ -9,7 +10,6 @@ import {
   checkPaths,
   copySideFiles,
   isSameDirectory,
-  localDirectory,
   makeDirectory,
   writeConfig,
 } from '../weights/model_directory.js';
@@ -69,7 +69,7 @@ export async function rewriteModel(rewrite: Rewrite): Promise<RewriteResult> {
   const { where, source, directory, weights, change, signal } = rewrite;
   checkPaths(where, { source, directory });
   throwIfAborted(signal);
-  const from = await localDirectory(source, signal);
+  const from = await directoryOf(source, { signal });
   const model = await openTextModel(from, { signal });
   const params = usedParams(model, weights);
   if (params.some(({ info }) => info.scales))

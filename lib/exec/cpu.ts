@@ -113,7 +113,7 @@ class CpuSession implements Session {
     }
     const plans = new Map<string, { plan: Plan; index: number }>();
     const planFor = (bindings: Bindings): { plan: Plan; index: number } => {
-      const capacities = bucketsOf(encoded.symbols, bindings);
+      const capacities = bucketsOf(encoded.symbols, bindings, options.sides);
       const key = Object.values(capacities).join();
       const known = plans.get(key) ?? this.#plan(encoded.sizedFor(capacities));
       plans.set(key, known);

@@ -3,6 +3,7 @@ import { ShapeError } from '../ir/shape.js';
 import type { Node, Value } from '../ir/value.js';
 import { activations } from '../ops/activation.js';
 import { binaryFunctions } from '../ops/binary.js';
+import { poolFunctions } from '../ops/pool2d.js';
 import { reduceFunctions } from '../ops/reduce.js';
 import { unaryFunctions } from '../ops/unary.js';
 import type { KernelCall, Operand, ParamRequest } from '../plan/kernel_call.js';
@@ -138,6 +139,21 @@ const copy = (
 const ordered = (v: Value): number[] => v.shape.map((_, i) => i);
 const only = (v: Value, axis: number, at: number): number[] => v.shape.map((_, i) => (i === axis ? at : 0));
 
+const pairOf = (node: Node, name: string): readonly number[] => node.attrs[name] as readonly number[];
+
+/** Weights of a convolution are f32 rows as they are: what a linear packs in panels are the pixels here. */
+const conv2d = (node: Node): KernelCall => ({
+  kernel: 'conv2d',
+  inputs: ['x', 'w', 'bias', 'residual'].map((n) => node.inputs[n]),
+  outputs: [node.outputs.y as Value],
+  attrs: [
+    ...pairOf(node, 'stride'),
+    ...pairOf(node, 'padding'),
+    attr(node, 'groups'),
+    indexOf(activations, node.attrs.activation ?? 'none'),
+  ],
+});
+
 const attention = ['scale', 'causal', 'window', 'softcap'];
 
 /** The kernel steps of each op that the CPU has kernels for. What is not here is decomposed; a primitive that is not here cannot run. */
@@ -197,6 +213,26 @@ export const cpuLowerings: Readonly<Record<string, (lowering: Lowering) => reado
   layer_norm: ({ node }) => [plain(node, ['x', 'weight', 'bias'], [attr(node, 'eps')])],
   rms_norm_quantized: ({ node }) => [plain(node, ['x', 'weight'], [attr(node, 'eps')])],
   layer_norm_quantized: ({ node }) => [plain(node, ['x', 'weight', 'bias'], [attr(node, 'eps')])],
+  conv2d: ({ node }) => [conv2d(node)],
+  fused_conv2d: ({ node }) => [conv2d(node)],
+  pool2d: ({ node }) => [
+    plain(
+      node,
+      ['x'],
+      [
+        indexOf(poolFunctions, node.attrs.fn),
+        ...['kernel', 'stride', 'padding'].flatMap((n) => pairOf(node, n)),
+      ],
+    ),
+  ],
+  upsample2d: ({ node }) => [plain(node, ['x'], [attr(node, 'scale')])],
+  group_norm: ({ node }) => [
+    plain(
+      node,
+      ['x', 'weight', 'bias'],
+      ['groups', 'eps'].map((n) => attr(node, n)),
+    ),
+  ],
   rope_table: ({ node }) => [plain(node, ['positions', 'inv_freq', 'set'], [attr(node, 'scale')])],
   rope_kv_write: ({ node }) => [
     plain(

@@ -9,6 +9,8 @@ export type DeviceName = 'cuda' | 'cpu' | 'onnx' | 'reference';
 export interface CompileOptions {
   /** Sizes of runs to come: what can be prepared for them is, so that the first ones do not wait for it. */
   readonly sizes?: readonly Bindings[];
+  /** Symbols that are sides of a picture: planned for in finer steps than numbers of rows. */
+  readonly sides?: readonly string[];
   readonly signal?: AbortSignal | undefined;
   /** Called as parameters are read: bytes so far and in all. */
   readonly onProgress?: ((loaded: number, total: number) => void) | undefined;

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { abortError, throwIfAborted } from '../errors.js';
+import { throwIfAborted } from '../errors.js';
 import type { Graph } from '../ir/graph.js';
 import { evalShape } from '../ir/shape.js';
 import type { Value } from '../ir/value.js';
@@ -13,6 +13,7 @@ import { feed } from './feed.js';
 import type { OnnxProgram } from './onnx_messages.js';
 import { loadOnnxruntime, onnxruntimeVersion } from './onnx_runtime.js';
 import { OnnxThread } from './onnx_thread.js';
+import { orAborted } from './or_aborted.js';
 import { StoredParams } from './stored_params.js';
 
 /**
@@ -137,19 +138,4 @@ function programOf(graph: Graph, { model, rest, fetched, outputs, writes }: Lowe
     outputs,
     writes,
   };
-}
-
-/** The promise's result, or AbortError as soon as `signal` aborts. */
-async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return await promise;
-  let abort = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(abortError(signal.reason));
-    signal.addEventListener('abort', abort, { once: true });
-  });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
 }

@@ -1,8 +1,9 @@
 import { throwIfAborted, UnsupportedError } from '../errors.js';
 import { buildPaddedTextGraph } from '../models/text_graph.js';
-import { checkPaths, copySideFiles, localDirectory, makeDirectory } from '../weights/model_directory.js';
+import { checkPaths, copySideFiles, makeDirectory } from '../weights/model_directory.js';
 import { checkParams } from '../weights/param_source.js';
 import { checkCall } from './check_call.js';
+import { directoryOf } from './model_source.js';
 import { openTextModel } from './open_text_model.js';
 import { weightTypes } from './weighted_graph.js';
 
@@ -45,7 +46,7 @@ export async function exportOnnx(
   throwIfAborted(signal);
   // Protocol buffers, which only an export needs, cost the import of the package nothing.
   const { dataFile, modelFile, writeModel } = await import('../onnx/write_model.js');
-  const from = await localDirectory(source, signal);
+  const from = await directoryOf(source, { signal });
   const { family, config, params } = await openTextModel(from, { signal });
   const typeOf = weightTypes(params, options.weights ?? 'stored');
   const graph = buildPaddedTextGraph(family, config, (name) => (typeOf(name) === 'f16' ? 'f16' : 'f32'));

@@ -1,18 +1,18 @@
-import { InvalidArgumentError, ModelFormatError, throwIfAborted, UnsupportedError } from '../errors.js';
+import { ModelFormatError, throwIfAborted, UnsupportedError } from '../errors.js';
 import { availableMemory, type MemoryLimit } from '../exec/available_memory.js';
 import type { CompileOptions, Executable } from '../exec/executor.js';
 import { type DeviceOption, deviceNames, selectExecutor } from '../exec/select.js';
 import { timeSlices } from '../exec/time_slices.js';
 import type { ModelKind } from '../models/registry.js';
 import { loadTokenizer, type Tokenizer } from '../tokenizers/tokenizer.js';
-import type { HubOptions } from '../weights/hub.js';
-import { isHubSource } from '../weights/is_hub_source.js';
 import { checkCall } from './check_call.js';
 import { ModelRuntime } from './model_runtime.js';
+import { checkSource, directoryOf } from './model_source.js';
 import { openModel } from './open_text_model.js';
 import { defaultLimits, Scheduler, type StepLimits } from './scheduler.js';
 import { Seq2SeqModel } from './seq2seq_model.js';
 import { TextModel } from './text_model.js';
+import { warnOfIgnored } from './warn_of_ignored.js';
 import type { WeightsOption } from './weighted_graph.js';
 
 export interface LoadOptions {
@@ -40,16 +40,14 @@ export interface LoadInternals {
   readonly memory?: MemoryLimit;
 }
 
-const choices: Readonly<Record<'device' | 'weights' | 'kvCache', readonly string[]>> = {
+/** Values of the options that have a choice. */
+export const loadChoices: Readonly<Record<'device' | 'weights' | 'kvCache', readonly string[]>> = {
   device: deviceNames,
   weights: ['stored', 'f32', 'bf16', 'q8', 'q4', 'w8a8'],
   kvCache: ['f32', 'bf16', 'q8'],
 };
 
 const optionNames = ['device', 'weights', 'kvCache', 'threads', 'signal', 'onProgress'];
-
-/** Warnings given already: one for each model directory. */
-const warned = new Set<string>();
 
 /**
  * Loads a causal language model: a Hugging Face directory, or `'hf:org/name[@revision]'` from the local cache or the Hub. Rejects with
@@ -84,7 +82,7 @@ export async function loadKind(
   checkOptions(where, source, options);
   const { signal } = options;
   throwIfAborted(signal);
-  const directory = isHubSource(source) ? await download(source, options) : source;
+  const directory = await directoryOf(source, options);
   // First of all: its thread takes a while to start, and needs nothing of the rest.
   const loadingTokenizer = loadTokenizer(directory, signal ? { signal } : {});
   loadingTokenizer.catch(() => {}); // told where it is awaited
@@ -124,7 +122,7 @@ async function loadDirectory(
     ]);
     throwIfAborted(signal);
     if (tokenizer) checkVocabulary(directory, tokenizer, startTokenId);
-    warn(directory, ignoredFields, runtime.unusedTensors);
+    warnOfIgnored(directory, ignoredFields, runtime.unusedTensors);
     const { rope, unbounded, contextLength, sourceLength, vocabSize } = config;
     const Model = family.encode ? Seq2SeqModel : TextModel;
     return new Model({
@@ -155,18 +153,6 @@ async function loadDirectory(
   }
 }
 
-/** The directory of a Hub source. */
-async function download(source: string, options: LoadOptions): Promise<string> {
-  const { resolveHubModel } = await import('../weights/hub.js');
-  return await resolveHubModel(source, hubOptions(options));
-}
-
-/** Progress of a download is told as that of reading is. */
-const hubOptions = ({ signal, onProgress }: LoadOptions): HubOptions => ({
-  signal,
-  onProgress: ({ loadedBytes, totalBytes }) => onProgress?.({ loaded: loadedBytes, total: totalBytes }),
-});
-
 /** The graphs that every request needs: one after the other, as a session does one thing at a time. */
 async function compile(
   runtime: ModelRuntime,
@@ -188,24 +174,8 @@ function checkVocabulary(directory: string, { vocabSize }: Tokenizer, start: num
 }
 
 function checkOptions(where: string, source: unknown, options: LoadOptions): asserts source is string {
-  if (typeof source !== 'string' || source === '') {
-    throw new InvalidArgumentError(
-      `${where}: expected a model directory or 'hf:org/name', got ${String(source)}`,
-    );
-  }
-  checkCall(where, options, { names: optionNames, choices });
+  checkSource(where, source);
+  checkCall(where, options, { names: optionNames, choices: loadChoices });
   if (options.kvCache !== undefined && options.kvCache !== 'f32')
     throw new UnsupportedError(`kvCache: "${options.kvCache}" is not built yet; use "f32"`);
-}
-
-function warn(directory: string, fields: readonly string[], tensors: readonly string[]): void {
-  const told = [
-    ...(fields.length > 0 ? [`fields of its configuration that it does not know: ${fields.join(', ')}`] : []),
-    ...(tensors.length > 0
-      ? [`${tensors.length} tensors that it does not use: ${tensors.slice(0, 5).join(', ')}`]
-      : []),
-  ];
-  if (told.length === 0 || warned.has(directory)) return;
-  warned.add(directory);
-  process.emitWarning(`triga ignores, in ${directory}, ${told.join('; ')}`, { code: 'TRIGA_IGNORED' });
 }

@@ -19,8 +19,17 @@ export interface MemoryNeeds {
 /** Rows of a full step, and the size of every other symbol. */
 const fullStep = { rows: 512, others: 8 };
 
-/** What a model's graphs, built for a KV cache of one block, need together. The reference computes in float64. */
-export function memoryNeeds(graphs: readonly Graph[], device: string): MemoryNeeds {
+const rowsOfFullStep = (symbol: string): number => (symbol === 'T' ? fullStep.rows : fullStep.others);
+
+/**
+ * What a model's graphs need together, a KV cache being one block. The reference computes in float64. `sizeOf` gives the size of a
+ * symbol; left out: that of a full step of a text graph.
+ */
+export function memoryNeeds(
+  graphs: readonly Graph[],
+  device: string,
+  sizeOf: (symbol: string) => number = rowsOfFullStep,
+): MemoryNeeds {
   const double = device === 'reference';
   const weightBytes = ({ shape, dtype }: Value): number => {
     const [rows = 1, ...rest] = shape as number[];
@@ -29,7 +38,7 @@ export function memoryNeeds(graphs: readonly Graph[], device: string): MemoryNee
     return Math.ceil(rows / 16) * 16 * elementCount(rest) * dtypeBytes[dtype];
   };
   const valueBytes = ({ shape, dtype }: Value): number => {
-    const sizes = symbolsOf(shape).map((s) => [s, s === 'T' ? fullStep.rows : fullStep.others]);
+    const sizes = symbolsOf(shape).map((s) => [s, sizeOf(s)]);
     return elementCount(evalShape(shape, Object.fromEntries(sizes))) * (double ? 8 : dtypeBytes[dtype]);
   };
   const computed = graphs
@@ -47,13 +56,27 @@ export function memoryNeeds(graphs: readonly Graph[], device: string): MemoryNee
 export const distinct = (graphs: readonly Graph[], leaves: 'params' | 'states'): Value[] => [
   ...new Map(graphs.flatMap((graph) => [...graph[leaves]])).values(),
 ];
+/** Throws OutOfMemoryError if `bytes` for `purpose` are more than `limit` has to spare. */
+export function checkRoom(
+  where: string,
+  { bytes, purpose, remedy }: { readonly bytes: number; readonly purpose: string; readonly remedy: string },
+  limit: MemoryLimit,
+): void {
+  if (bytes <= limit.bytes) return;
+  throw new OutOfMemoryError(
+    `${where}: expected room for ${mebibytes(bytes)} ${purpose}, got ${mebibytes(limit.bytes)}, which is what ${limit.of} can spare; ` +
+      `${remedy}, or raise the limit`,
+  );
+}
+
+const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;
 
 /** Memory that is left for KV cache. Throws OutOfMemoryError if the model does not fit, so that no weight is read in vain. */
 export function memoryForCache(needs: MemoryNeeds, limit: MemoryLimit): number {
   const spare = limit.bytes - needs.weights - needs.workspace;
   if (spare >= needs.block) return spare;
   const [weights, workspace, block, free] = [needs.weights, needs.workspace, needs.block, limit.bytes].map(
-    (bytes) => `${Math.ceil(bytes / 2 ** 20)} MiB`,
+    mebibytes,
   );
   throw new OutOfMemoryError(
     `model: expected room for ${weights} of weights, ${workspace} to compute in and ${block} of KV cache (${kvBlockSize} positions), ` +

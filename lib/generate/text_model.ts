@@ -379,4 +379,4 @@ const emptyOutcome: SequenceOutcome = {
   silent: 0,
 };
 
-const disposedError = (): TrigaError => new InvalidArgumentError('the model was disposed');
+export const disposedError = (): TrigaError => new InvalidArgumentError('the model was disposed');

@@ -1,16 +1,12 @@
 import type { Graph } from '../ir/graph.js';
-import { Rewriter } from '../ir/rewrite.js';
 import type { Node, Value } from '../ir/value.js';
 import type { Activation } from '../ops/activation.js';
 import { type FusedLinearInputs, fusedLinear } from '../ops/fused_linear.js';
-import { linearOps, Matcher, sameOperand } from './match.js';
+import { type Fusion as FusionOf, fuseNodes } from './fuse_nodes.js';
+import { linearOps, type Matcher, sameOperand } from './match.js';
 
 type Attrs = Parameters<typeof fusedLinear>[1];
-/** A fused linear that a node can become, in values of the graph that is rewritten. */
-interface Fusion {
-  readonly inputs: FusedLinearInputs;
-  readonly attrs: Attrs;
-}
+type Fusion = FusionOf<FusedLinearInputs, Attrs>;
 
 /** act(x·W0ᵀ) ⊙ x·W1ᵀ. */
 function gate(m: Matcher, node: Node): Fusion | undefined {
@@ -67,26 +63,7 @@ function residual(m: Matcher, node: Node): Fusion | undefined {
   return undefined;
 }
 
-function rewrite(graph: Graph, match: (m: Matcher, node: Node) => Fusion | undefined): Graph {
-  const m = new Matcher(graph);
-  const fusions = new Map(graph.nodes.map((node) => [node, match(m, node)]));
-  if ([...fusions.values()].every((fusion) => fusion === undefined)) return graph;
-  const r = new Rewriter(graph);
-  for (const node of graph.nodes) {
-    const fusion = fusions.get(node);
-    if (!fusion) {
-      r.copy(node);
-      continue;
-    }
-    const inputs = Object.fromEntries(
-      Object.entries(fusion.inputs).map(([name, v]) => [name, v && r.get(v)]),
-    );
-    r.set(node.outputs.y as Value, fusedLinear(inputs as unknown as FusedLinearInputs, fusion.attrs));
-  }
-  return r.finish();
-}
-
 /** Activations, gates and residual sums become part of the linear before them: its epilogue, while the result is in registers. */
 export function fuseLinear(graph: Graph): Graph {
-  return [gate, activated, residual].reduce((g, match) => rewrite(g, match), graph);
+  return [gate, activated, residual].reduce((g, match) => fuseNodes(g, match, fusedLinear), graph);
 }

@@ -1,5 +1,6 @@
 import type { Graph } from '../ir/graph.js';
 import { eliminateDead } from './eliminate_dead.js';
+import { fuseConv2d } from './fuse_conv2d.js';
 import { fuseLinear } from './fuse_linear.js';
 import { fuseNormQuantize } from './fuse_norm_quantize.js';
 import { fuseQkv } from './fuse_qkv.js';
@@ -9,6 +10,7 @@ export const inferencePasses: readonly { readonly name: string; readonly run: (g
   { name: 'fuse_qkv', run: fuseQkv },
   { name: 'eliminate_dead', run: eliminateDead },
   { name: 'fuse_linear', run: fuseLinear },
+  { name: 'fuse_conv2d', run: fuseConv2d },
   { name: 'fuse_norm_quantize', run: fuseNormQuantize },
   { name: 'eliminate_dead', run: eliminateDead },
 ];

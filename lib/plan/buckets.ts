@@ -8,6 +8,18 @@ export function bucketOf(n: number): number {
   return steps.find((s) => n <= s) ?? Math.ceil(n / 512) * 512;
 }
 
-/** Plan sizes of the given symbols. */
-export const bucketsOf = (symbols: readonly string[], bindings: Bindings): Record<string, number> =>
-  Object.fromEntries(symbols.map((s) => [s, bucketOf(bindings[s] ?? 0)]));
+/** Steps of the sides of a picture: of large ones that are much too large, the product would be that twice. */
+const sideStep = 8;
+
+/** Plan sizes of the given symbols; `sides` are those that multiply with one another. */
+export const bucketsOf = (
+  symbols: readonly string[],
+  bindings: Bindings,
+  sides: readonly string[] = [],
+): Record<string, number> =>
+  Object.fromEntries(
+    symbols.map((s) => {
+      const n = bindings[s] ?? 0;
+      return [s, sides.includes(s) ? Math.ceil(n / sideStep) * sideStep : bucketOf(n)];
+    }),
+  );

@@ -21,15 +21,19 @@ export interface OpenCheckpointOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export const weightsFile = 'model.safetensors';
-export const indexFile = 'model.safetensors.index.json';
+/** What weights are called: by transformers, by diffusers. */
+export const weightsFiles = ['model.safetensors', 'diffusion_pytorch_model.safetensors'] as const;
+export const [weightsFile] = weightsFiles;
+
+/** The index of weights that are cut into shards, none of which has the name itself. */
+export const indexFileOf = (weights: string): string => `${weights}.index.json`;
 
 /** Names of the weights of a 1000-expert model fit well. */
 const maxIndexBytes = 64 * 2 ** 20;
 
 /**
- * Opens a model directory: reads its JSON files and the headers of `model.safetensors` or, if that is missing, of the
- * shards that `model.safetensors.index.json` names. No tensor is read.
+ * Opens a model directory: reads its JSON files and the headers of `model.safetensors` (`diffusion_pytorch_model.safetensors` of
+ * diffusers) or, if that is missing, of the shards that its index names. No tensor is read.
  * Errors: InvalidArgumentError if `directory` is none; ModelFormatError if a file is missing or malformed, or index and
  * shards contradict each other; UnsupportedError for weights in another format (`.bin`, `.gguf`); AbortError.
  */
@@ -85,7 +89,7 @@ export function noWeightsError(where: string, files: Iterable<string>): ModelFor
     .sort();
   const found =
     other.length === 0 ? 'no weights' : other.slice(0, 5).join(', ') + (other.length > 5 ? ', …' : '');
-  const message = `${where}: expected ${weightsFile} or ${indexFile}, got ${found}`;
+  const message = `${where}: expected ${weightsFile} or ${indexFileOf(weightsFile)}, got ${found}`;
   if (other.some((name) => name.endsWith('.gguf')))
     return new UnsupportedError(`${message}: GGUF files are not read yet`);
   if (other.length > 0 && other.every((name) => name.endsWith('.onnx')))
@@ -144,9 +148,10 @@ async function openWeights(
   files: ReadonlySet<string>,
   signal: AbortSignal | undefined,
 ): Promise<ReadonlyMap<string, TensorInfo>> {
-  if (files.has(weightsFile))
-    return (await openSafetensors(join(directory, weightsFile), { signal })).tensors;
-  if (!files.has(indexFile)) throw noWeightsError(directory, files);
+  const whole = weightsFiles.find((name) => files.has(name));
+  if (whole) return (await openSafetensors(join(directory, whole), { signal })).tensors;
+  const indexFile = weightsFiles.map(indexFileOf).find((name) => files.has(name));
+  if (!indexFile) throw noWeightsError(directory, files);
   const indexPath = join(directory, indexFile);
   const shardOf = await readShardIndex(indexPath, { signal });
   const headers = new Map<string, SafetensorsHeader>();

@@ -29,6 +29,11 @@ export interface ConfigReader {
   oneOf<T extends string>(key: string, words: readonly T[], rule?: { readonly default?: NoInfer<T> }): T;
   /** A list of words, or undefined where it is absent. */
   strings(key: string): readonly string[] | undefined;
+  /** A list of integers from `min` to `max`, which binds the file only. */
+  integers(
+    key: string,
+    rule: { readonly default: readonly number[]; readonly min: number; readonly max: number },
+  ): readonly number[];
   /** A nested object, or undefined where it is absent. Its unread fields count as ignored: `rope_scaling.factor`. */
   object(key: string): ConfigReader | undefined;
   /** Whether the field is there and not null. Counts as reading it. */
@@ -84,7 +89,7 @@ export function configReader(config: JsonObject, where: string): ConfigReader {
   };
 }
 
-type PlainFields = Pick<ConfigReader, 'num' | 'perLayer' | 'bool' | 'str' | 'oneOf' | 'strings'>;
+type PlainFields = Pick<ConfigReader, 'num' | 'perLayer' | 'bool' | 'str' | 'oneOf' | 'strings' | 'integers'>;
 
 function plainFields(raw: (key: string) => unknown, where: string): PlainFields {
   const str = (key: string, fallback: string | undefined): string => {
@@ -119,6 +124,13 @@ function plainFields(raw: (key: string) => unknown, where: string): PlainFields 
       throw new UnsupportedError(
         `${where}: expected ${key} to be one of ${words.join(', ')}, got ${show(got)}`,
       );
+    },
+    integers(key, rule) {
+      const got = raw(key) ?? undefined;
+      if (got === undefined) return rule.default;
+      const fits = (x: unknown): x is number => isNumber(x, { integer: true, min: rule.min, max: rule.max });
+      if (Array.isArray(got) && got.every(fits)) return got;
+      throw fieldError(where, key, `a list of integers from ${rule.min} to ${rule.max}`, got);
     },
     strings(key) {
       const got = raw(key) ?? undefined;

@@ -3,7 +3,7 @@ import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { InvalidArgumentError, TrigaError, throwIfAborted } from '../errors.js';
-import { indexFile, readShardIndex, weightsFile } from './checkpoint.js';
+import { indexFileOf, readShardIndex, weightsFiles } from './checkpoint.js';
 import type { DownloadProgress, HubSource } from './hub_download.js';
 import { show } from './json_file.js';
 
@@ -91,13 +91,16 @@ async function cachedCommit(storage: string, revision: string): Promise<string |
 /** The first file that a model cannot do without and the snapshot lacks. Other programs fetch single files. */
 async function missingFile(snapshot: string, signal: AbortSignal | undefined): Promise<string | undefined> {
   if (!(await isThere(join(snapshot, 'config.json')))) return 'config.json';
-  if (await isThere(join(snapshot, weightsFile))) return undefined;
-  const index = join(snapshot, indexFile);
-  if (!(await isThere(index))) return weightsFile;
-  for (const shard of new Set((await readShardIndex(index, { signal })).values())) {
-    if (!(await isThere(join(snapshot, shard)))) return shard;
+  for (const weights of weightsFiles) {
+    if (await isThere(join(snapshot, weights))) return undefined;
+    const index = join(snapshot, indexFileOf(weights));
+    if (!(await isThere(index))) continue;
+    for (const shard of new Set((await readShardIndex(index, { signal })).values())) {
+      if (!(await isThere(join(snapshot, shard)))) return shard;
+    }
+    return undefined;
   }
-  return undefined;
+  return weightsFiles[0];
 }
 
 /** Follows links: a snapshot's file whose blob is gone is not there. */

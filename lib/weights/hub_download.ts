@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
 import { downloadFile, type ListFileEntry, listFiles, modelInfo } from '@huggingface/hub';
 import { ModelFormatError, throwIfAborted } from '../errors.js';
-import { indexFile, noWeightsError, readShardIndex, weightsFile } from './checkpoint.js';
+import { indexFileOf, noWeightsError, readShardIndex, weightsFiles } from './checkpoint.js';
 import { errorCode } from './file_io.js';
 import { show } from './json_file.js';
 import { isSideFile } from './side_files.js';
@@ -97,9 +97,11 @@ class Snapshot {
     }
     // The weights come last: once they are there, all is.
     const small = [...this.#files.keys()].filter(isSideFile);
-    if (this.#files.has(weightsFile)) {
-      await this.#fetch([...small, weightsFile]);
-    } else if (this.#files.has(indexFile)) {
+    const whole = weightsFiles.find((name) => this.#files.has(name));
+    const indexFile = weightsFiles.map(indexFileOf).find((name) => this.#files.has(name));
+    if (whole) {
+      await this.#fetch([...small, whole]);
+    } else if (indexFile) {
       await this.#fetch([...small, indexFile]);
       const shards = await readShardIndex(join(this.#directory, indexFile), { signal: this.#request.signal });
       await this.#fetch([...new Set(shards.values())]);

@@ -1,7 +1,6 @@
 import { copyFile, mkdir, readdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InvalidArgumentError, throwIfAborted } from '../errors.js';
-import { isHubSource } from './is_hub_source.js';
 import type { JsonObject } from './json_file.js';
 import { replaceFile, writeError, writeFully } from './replace_file.js';
 import { isSideFile } from './side_files.js';
@@ -14,13 +13,6 @@ export function checkPaths(
   for (const [name, path] of Object.entries(paths))
     if (typeof path !== 'string' || path === '')
       throw new InvalidArgumentError(`${where}: expected ${name} to be a path, got ${String(path)}`);
-}
-
-/** The directory that a source is in, or is downloaded to. */
-export async function localDirectory(source: string, signal: AbortSignal | undefined): Promise<string> {
-  if (!isHubSource(source)) return source;
-  const { resolveHubModel } = await import('./hub.js');
-  return await resolveHubModel(source, { signal });
 }
 
 /** Makes a directory to write a model to, if need be. */

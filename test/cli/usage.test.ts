@@ -12,7 +12,8 @@ describe('help', () => {
     const { code, stdout, stderr } = await triga(['--help']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const verbs = [...stdout.matchAll(/^ {2}([a-z-]+) [ [<]/gm)].map(([, verb]) => verb);
-    expect(verbs).toEqual(['generate', 'inspect', 'eval', 'bench', 'quantize', 'export', 'help']);
+    const known = ['generate', 'inspect', 'eval', 'bench', 'quantize', 'decode-image', 'export', 'help'];
+    expect(verbs).toEqual(known);
     expect(stdout).toMatch(/Examples:\n {2}triga /);
   });
 

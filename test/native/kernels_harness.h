@@ -35,6 +35,7 @@ void TestPack(const CpuKernels&);
 void TestEmbedding(const CpuKernels&);
 void TestLinear(const CpuKernels&);
 void TestInt8(const CpuKernels&);
+void TestPictures(const CpuKernels&);
 void TestRope(const CpuKernels&);
 void TestAttention(const CpuKernels&);
 void TestPeaks(const CpuKernels&);

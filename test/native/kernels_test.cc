@@ -123,6 +123,7 @@ void TestLevel(const CpuKernels& k) {
   TestLinear(k);
   TestInt8(k);
   TestNorm(k);
+  TestPictures(k);
   TestRope(k);
   TestAttention(k);
   TestPeaks(k);

@@ -52,6 +52,12 @@ describe('buckets', () => {
     expect(bucketsOf(['B', 'T'], { T: 9, B: 3, other: 7 })).toEqual({ B: 8, T: 64 });
   });
 
+  test('sides of pictures in steps of 8', () => {
+    const sides = ['H', 'W'];
+    expect(bucketsOf(['B', 'H', 'W'], { B: 3, H: 8, W: 9 }, sides)).toEqual({ B: 8, H: 8, W: 16 });
+    expect(bucketsOf(sides, { H: 1, W: 300 }, sides)).toEqual({ H: 8, W: 304 });
+  });
+
   test('the smallest that holds n', () => {
     fc.assert(
       fc.property(fc.nat(5000), (n) => {

@@ -2,6 +2,7 @@ import { samples as activation } from './activation.js';
 import { attention, pagedAttention } from './attention.js';
 import { samples as binary } from './binary.js';
 import { kvCopy, kvWrite, ropeKvWrite } from './cache.js';
+import { conv2d, fusedConv2d } from './conv2d.js';
 import { samples as embedding } from './embedding.js';
 import {
   fusedQuantizedLinear,
@@ -15,6 +16,7 @@ import { fusedLinear, linear } from './linear.js';
 import { samples as matmul } from './matmul.js';
 import { layerNorm, rmsNorm } from './norm.js';
 import { samples as paddedAttention } from './padded_attention.js';
+import { groupNorm, pool2d, upsample2d } from './picture.js';
 import { samples as reduce } from './reduce.js';
 import { rope, ropeTable } from './rope.js';
 import { samples as sample } from './sample.js';
@@ -28,9 +30,12 @@ export const suites: Readonly<Record<string, readonly Sample[]>> = {
   attention,
   binary,
   concat,
+  conv2d,
   embedding,
+  fused_conv2d: fusedConv2d,
   fused_linear: [...fusedLinear, ...fusedQuantizedLinear],
   gather_rows: gatherRows,
+  group_norm: groupNorm,
   kv_copy: kvCopy,
   kv_write: kvWrite,
   layer_norm: layerNorm,
@@ -39,6 +44,7 @@ export const suites: Readonly<Record<string, readonly Sample[]>> = {
   matmul,
   padded_attention: paddedAttention,
   paged_attention: pagedAttention,
+  pool2d,
   quantize_rows: quantizeRows,
   quantized_linear: quantizedLinear,
   reduce,
@@ -53,4 +59,5 @@ export const suites: Readonly<Record<string, readonly Sample[]>> = {
   softmax,
   transpose,
   unary,
+  upsample2d,
 };

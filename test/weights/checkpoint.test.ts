@@ -40,6 +40,18 @@ describe('openCheckpoint', () => {
     expect(generationConfig).toBeUndefined();
   });
 
+  test('opens weights by the names that diffusers gives them', async () => {
+    const name = 'diffusion_pytorch_model.safetensors';
+    const whole = await directoryOf({ 'config.json': {}, [name]: model });
+    expect((await openCheckpoint(whole)).tensors.get('a')?.file).toBe(join(whole, name));
+    const cut = await directoryOf({
+      'config.json': {},
+      [`${name}.index.json`]: index({ a: shard1 }),
+      [shard1]: f32File({ a: [1] }),
+    });
+    expect([...(await openCheckpoint(cut)).tensors.keys()]).toEqual(['a']);
+  });
+
   test('an aborted call is an AbortError', async () => {
     const directory = await directoryOf({ 'config.json': {}, 'model.safetensors': model });
     await expect(openCheckpoint(directory, { signal: AbortSignal.abort() })).rejects.toMatchObject({

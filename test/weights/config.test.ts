@@ -111,6 +111,22 @@ describe('other kinds', () => {
     expect(() => config.str('absent')).toThrow(ModelFormatError);
   });
 
+  test('integers', () => {
+    const rule = { default: [7], min: 1, max: 9 };
+    const config = configReader(
+      { list: [1, 9], none: [], low: [0], high: [10], half: [1.5], text: ['1'], one: 1, null: null },
+      'config.json',
+    );
+    expect(config.integers('list', rule)).toEqual([1, 9]);
+    expect(config.integers('none', rule)).toEqual([]);
+    expect(config.integers('absent', rule)).toEqual([7]);
+    expect(config.integers('null', rule)).toEqual([7]);
+    for (const key of ['low', 'high', 'half', 'text', 'one'])
+      expect(() => config.integers(key, rule)).toThrow(
+        /config.json: expected \w+ to be a list of integers from 1 to 9/,
+      );
+  });
+
   test('strings', () => {
     const config = read({ layer_types: ['a', 'b'], mixed: ['a', 1], text: 'a' });
     expect(config.strings('layer_types')).toEqual(['a', 'b']);
