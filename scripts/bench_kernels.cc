@@ -1,6 +1,6 @@
 // Prints what each kernel of a level reaches on this machine, in GFLOP/s or GB/s (of the bytes that
-// must move), and as a share of the peak measured in the same run: FMA, bf16 dot product, plain
-// read of memory. Best of the runs of about a second each: other work on the machine then disturbs
+// must move), and as a share of the peak measured in the same run: FMA, bf16 dot product, int8
+// products, plain read of memory. Best of the runs of about a second each: other work on the machine then disturbs
 // least, and it disturbs the peaks alike.
 // node scripts/build_native_tests.mjs --bench, or build/native-tests/bench_kernels [isa] [threads]
 // [cpu]; with `cpu` the time is what the threads spent on their processors: for machines that
@@ -151,7 +151,8 @@ int main(int argc, char** argv) {
     const PeakComputeArgs args{kPeakTileOps * 64};
     return static_cast<double>(args.ops) / 1e9 / Best([&] { RunAll(kernel, args); });
   };
-  const double fma = compute(k.peak_fma), dot = k.peak_dot.run ? compute(k.peak_dot) : 1e9;
+  const double fma = compute(k.peak_fma), int8 = compute(k.peak_int8),
+               dot = k.peak_dot.run ? compute(k.peak_dot) : 1e9;
   double read = 0;
   for (const ReadPattern pattern :
        {ReadPattern::kPlain, ReadPattern::kAhead1K, ReadPattern::kAhead4K, ReadPattern::kStreams4,
@@ -162,8 +163,9 @@ int main(int argc, char** argv) {
     read = std::max(read, static_cast<double>(big_bytes) / 1e9 / t);
   }
   std::printf(
-      "%s, %d threads: f32 FMA %.0f GFLOP/s, bf16 dot product %.0f GFLOP/s, read %.1f GB/s\n",
-      k.isa, workers.size(), fma, k.linear_bf16_dot.run ? dot : 0.0, read);
+      "%s, %d threads: f32 FMA %.0f GFLOP/s, bf16 dot product %.0f GFLOP/s, int8 %.0f GOP/s, read "
+      "%.1f GB/s\n",
+      k.isa, workers.size(), fma, k.linear_bf16_dot.run ? dot : 0.0, int8, read);
   std::fflush(stdout);
 
   struct Weights {
@@ -194,6 +196,29 @@ int main(int argc, char** argv) {
       if (rows <= 16) Report(name + " (weights)", static_cast<double>(bytes), t, read, "GB/s");
       if (rows >= 8)
         Report(name, 2.0 * static_cast<double>(rows * N * K), t, w.half_x ? dot : fma, "GFLOP/s");
+    }
+  }
+  {
+    int8_t* bytes = Memory<int8_t>(static_cast<size_t>(M * K), 3);
+    char* expanded = Memory<char>(static_cast<size_t>(M * K / kGroup * (2 * kGroup + 8)));
+    float* scales = Memory<float>(static_cast<size_t>(M), 0.01f);
+    const size_t size = static_cast<size_t>(N / kPanel * (K / kGroup) * (kGroup + 2) * kPanel),
+                 copies = big_bytes / size;
+    for (int64_t rows : {1, 2, 4, 8, 16, 32, 64, 128, 512}) {
+      const Int8RowsArgs r{bytes, expanded, rows, K, kGroup, K};
+      LinearInt8Args a{};
+      a.linear.x = expanded, a.linear.y = y, a.linear.rows = rows;
+      a.linear.n = N, a.linear.k = K, a.linear.y_stride = N;
+      a.x_scale = scales, a.group = kGroup;
+      size_t at = 0;
+      const double t = Best([&] {
+        a.linear.panels = big + at++ % copies * size;
+        RunAll(k.int8_rows, r);
+        RunAll(k.linear_q8, a);
+      });
+      const std::string name = "linear q8 M=" + std::to_string(rows);
+      if (rows <= 16) Report(name + " (weights)", static_cast<double>(size), t, read, "GB/s");
+      if (rows >= 8) Report(name, 2.0 * static_cast<double>(rows * N * K), t, int8, "GOP/s");
     }
   }
   {
