@@ -65,7 +65,7 @@ describe('the memory of a model', () => {
     expect(externalBytes() - before).toBeLessThan(MiB);
   });
 
-  test('does not grow with the requests that it has served: 3,000, half of them with a signal that outlives them', async () => {
+  test('does not grow with the requests that it has served: 6,000, half of them with a signal that outlives them', async () => {
     const served = await loadWith(await smallModel(), { device: 'cpu' }, { kvBlocks: 32 });
     model = served;
     const { signal } = new AbortController();
@@ -76,7 +76,10 @@ describe('the memory of a model', () => {
       }
       return await heldBytes();
     };
-    const early = await serve(1500);
-    expect(((await serve(3000)) - early) / 3000, 'bytes a request').toBeLessThan(100);
+    const held = [await serve(1500)];
+    for (let part = 0; part < 3; part++) held.push(await serve(1500));
+    // V8 compiles code now and then; what requests leave behind adds up in every part.
+    const growth = held.slice(1).map((bytes, i) => (bytes - (held[i] as number)) / 1500);
+    expect(Math.min(...growth), `bytes a request: ${growth.join(', ')}`).toBeLessThan(100);
   });
 });
