@@ -23,5 +23,7 @@ const { status, error } = spawnSync(process.execPath, [path.join(root, 'scripts/
   env,
   stdio: 'inherit',
 });
+// publint takes it for a package within the package.
+rmSync(path.join(folder, 'package.json'));
 if (error) throw error;
 process.exit(status ?? 1);
