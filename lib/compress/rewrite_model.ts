@@ -74,12 +74,12 @@ export async function rewriteModel(rewrite: Rewrite): Promise<RewriteResult> {
   const params = usedParams(model, weights);
   if (params.some(({ info }) => info.scales))
     throw new InvalidArgumentError(`${where}: ${from} is quantized already; give it the original`);
-  const { tensors, config } = await change(model, params);
   await makeDirectory(directory);
   if (await isSameDirectory(from, directory))
     throw new InvalidArgumentError(
       `${where}: expected a directory to write to other than the model's own, got ${directory}`,
     );
+  const { tensors, config } = await change(model, params);
   const bytes = tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
   const weightsPath = join(directory, weightsFile);
   await writeSafetensors(weightsPath, reporting(tensors, bytes, rewrite.onProgress), { signal });

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { truncateSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,6 +7,7 @@ import { OnnxThread } from '../../lib/exec/onnx_thread.js';
 import { loadTextModel, ModelFormatError, OutOfMemoryError } from '../../lib/index.js';
 import { loadWith } from '../../lib/testing.js';
 import { randomModel, writeCheckpoint } from '../models/tiny_checkpoint.js';
+import { type Ended, runNode } from '../run_node.js';
 
 const config = {
   model_type: 'llama',
@@ -21,7 +21,6 @@ const config = {
   rms_norm_eps: 1e-5,
   hidden_act: 'silu',
 };
-const built = new URL('../../dist/index.js', import.meta.url).href;
 const prompt = Array.from({ length: 500 }, (_, i) => (i * 7) % 499);
 const long = { maxNewTokens: 200, eosTokenId: [] };
 const onnx = { device: 'onnx' as const };
@@ -32,32 +31,16 @@ beforeAll(async () => {
 });
 afterAll(() => rm(directory, { recursive: true }));
 
-/** Runs a module in a process of its own, which must end by itself. */
-function run(
-  code: string,
-): Promise<{ code: number | null; signal: string | null; out: string; err: string }> {
-  const begin = `
-    import { loadTextModel } from ${JSON.stringify(built)};
-    const source = ${JSON.stringify(directory)};
-    const prompt = Array.from({ length: 500 }, (_, i) => (i * 7) % 499);
-    const long = { maxNewTokens: 200, eosTokenId: [] };
-    const load = () => loadTextModel(source, { device: 'onnx' });
-  `;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', begin + code], { timeout: 40_000 });
-  let [out, err] = ['', ''];
-  child.stdout.on('data', (data: Buffer) => {
-    out += data.toString();
-  });
-  child.stderr.on('data', (data: Buffer) => {
-    err += data.toString();
-  });
-  return new Promise((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', (status, signal) =>
-      resolve({ code: status, signal, out: out.trim(), err: err.trim() }),
-    );
-  });
-}
+/** Runs a module that loads the model on `onnx`, in a process of its own. */
+const run = (code: string): Promise<Ended> =>
+  runNode(
+    `const source = ${JSON.stringify(directory)};
+     const prompt = Array.from({ length: 500 }, (_, i) => (i * 7) % 499);
+     const long = { maxNewTokens: 200, eosTokenId: [] };
+     const load = () => loadTextModel(source, { device: 'onnx' });
+     ${code}`,
+    { timeout: 40_000 },
+  );
 
 describe('while onnxruntime computes', () => {
   test('the event loop turns', async () => {
