@@ -1,4 +1,4 @@
-// Steps with weights in panels: linears, matrix products, embeddings.
+// Steps with weights in panels: linears, embeddings.
 #include <algorithm>
 #include <cstring>
 #include <string>
@@ -87,7 +87,7 @@ Step LoadLinear(const StepLoader& l) {
   return {"",
           [s, kernel, round, rounded, width, even](const RunContext& c) {
             uint16_t* room = reinterpret_cast<uint16_t*>(c.Address(rounded));
-            c.Run(round, ToBF16Args{c.F32(s.x), room, c.Rows(s.x), width, width, even});
+            c.Run(round, ToBF16Args{c.F32(s.x), room, c.Rows(s.x), width, width, even, 0});
             c.Run(kernel, s.Args(c, room, even));
           },
           [s, kernel, even](const RunContext& c) {
@@ -118,67 +118,6 @@ Step LoadQuantizedLinear(const StepLoader& l) {
             c.Run(kernel, args(c));
           },
           [=](const RunContext& c) { return ScratchOf(kernel, args(c)); }};
-}
-
-// Inputs a [..., m, k], b [..., k, n]; outputs y and room for the panels of b, which are packed for each product.
-Step LoadMatmul(const StepLoader& l) {
-  const int32_t a = l.In(0, DType::kF32), b = l.In(1, DType::kF32), y = l.Out(0, DType::kF32),
-                room = l.Out(1, DType::kF32);
-  const size_t rank = l.Rank(y);
-  l.Expect(rank >= 2 && l.Rank(a) == rank && l.Rank(b) == rank, "operands of one rank");
-  l.Expect(l.DimOf(a, rank - 1) == l.DimOf(b, rank - 2), "a as wide as b is high");
-  l.Expect(
-      l.DimOf(y, rank - 2) == l.DimOf(a, rank - 2) && l.DimOf(y, rank - 1) == l.DimOf(b, rank - 1),
-      "y of a's rows and b's columns");
-  l.Expect(l.Rank(room) == 3 && l.Fixed(room, 0) == (l.Fixed(b, rank - 1) + kPanel - 1) / kPanel &&
-               l.DimOf(room, 1) == l.DimOf(b, rank - 2) && l.Fixed(room, 2) == kPanel,
-           "room for the panels of b");
-  for (size_t i = 0; i + 2 < rank; ++i) {
-    const Dim one{1, -1};
-    l.Expect((l.DimOf(a, i) == l.DimOf(y, i) || l.DimOf(a, i) == one) &&
-                 (l.DimOf(b, i) == l.DimOf(y, i) || l.DimOf(b, i) == one),
-             "batches that broadcast");
-  }
-  const CpuKernels* k = &l.kernels;
-  const auto args = [=](const RunContext& c, int64_t ia, int64_t ib, int64_t iy) {
-    const int64_t m = c.Size(y, rank - 2), n = c.Size(y, rank - 1), depth = c.Size(a, rank - 1);
-    LinearArgs g{};
-    g.x = c.F32(a) + ia * m * depth;
-    g.panels = c.F32(room);
-    g.y = c.F32(y) + iy * m * n;
-    g.rows = m;
-    g.n = n;
-    g.k = depth;
-    g.x_stride = depth;
-    g.y_stride = g.residual_stride = n;
-    const PackArgs p{c.F32(b) + ib * depth * n, c.F32(room),      n, depth, 0,
-                     WeightType::kF32,          WeightType::kF32, 1, 0};
-    return std::make_pair(g, p);
-  };
-  return {"",
-          [=](const RunContext& c) {
-            int64_t batches = 1;
-            for (size_t i = 0; i + 2 < rank; ++i) batches *= c.Size(y, i);
-            std::memset(c.Address(room), 0, static_cast<size_t>(c.Count(room)) * sizeof(float));
-            for (int64_t batch = 0; batch < batches; ++batch) {
-              int64_t ia = 0, ib = 0, rest = batch, step_a = 1, step_b = 1;
-              for (size_t i = rank - 2; i-- > 0;) {
-                const int64_t at = rest % c.Size(y, i);
-                rest /= c.Size(y, i);
-                if (c.Size(a, i) != 1) ia += at * step_a;
-                if (c.Size(b, i) != 1) ib += at * step_b;
-                step_a *= c.Size(a, i);
-                step_b *= c.Size(b, i);
-              }
-              const auto [linear, pack] = args(c, ia, ib, batch);
-              c.Run(k->pack, pack);
-              c.Run(k->linear_f32, linear);
-            }
-          },
-          [=](const RunContext& c) {
-            const auto [linear, pack] = args(c, 0, 0, 0);
-            return std::max(ScratchOf(k->pack, pack), ScratchOf(k->linear_f32, linear));
-          }};
 }
 
 Step LoadEmbedding(const StepLoader& l) {

@@ -312,10 +312,19 @@ struct GroupNormArgs {
 
 // Activations for linear_bf16_dot of the same level: bf16 of x[rows, k], nearest even, an odd k padded with one 0. Rows lie one
 // after the other, y_stride apart; with AMX, y_stride is the even k, and 16 rows (the last ones: as many as there are) make
-// blocks [rows][32] of ascending k, the last as narrow as k is. Tiles: rows, with AMX 16 of them.
+// blocks [rows][32] of ascending k, the last as narrow as k is. `transposed`: x is [k, rows]. Tiles: rows; transposed or with AMX, 16
+// of them.
 struct ToBF16Args {
   const float* x;
   uint16_t* y;
+  int64_t rows, k, x_stride, y_stride;
+  int32_t transposed;
+};
+
+// y[r, i] = x[i, r], x [k, rows]. Tiles: 16 rows of y.
+struct TransposeArgs {
+  const float* x;
+  float* y;
   int64_t rows, k, x_stride, y_stride;
 };
 
@@ -387,6 +396,7 @@ struct CpuKernels {
   Kernel<Upsample2dArgs> upsample2d;
   Kernel<GroupNormArgs> group_norm;
   Kernel<ToBF16Args> to_bf16;
+  Kernel<TransposeArgs> transpose;
   RowStats (*row_stats)(const float* x, int64_t n);
   Kernel<PeakReadArgs> peak_read;
   Kernel<PeakComputeArgs> peak_fma;   // f32

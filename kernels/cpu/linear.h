@@ -347,8 +347,31 @@ constexpr Kernel<LinearArgs> linear_kernel() {
   return {linear_tiles, linear_scratch, linear_run<Weights>};
 }
 // y[r] = bf16 of x[r]: nearest even, an odd k padded with one 0; a NaN stays one.
-inline int64_t to_bf16_tiles(const ToBF16Args& a) { return a.rows; }
+inline int64_t to_bf16_tiles(const ToBF16Args& a) {
+  return a.transposed ? ceil_div(a.rows, 16) : a.rows;
+}
+// 16 rows from the columns of x [k, rows].
+inline void columns_to_bf16(const ToBF16Args& a, int64_t row) {
+  const int64_t rows = least(16, a.rows - row);
+  alignas(64) uint32_t words[16 * 16];
+  for (int64_t k = 0; k < a.k; k += 32) {
+    for (int64_t i = 0; i < 16; ++i) {
+      const auto at = [&](int64_t n) {
+        return n < a.k ? F32x16::load(a.x + n * a.x_stride + row, rows) : F32x16::zero();
+      };
+      store_bf16_pairs(at(k + 2 * i), at(k + 2 * i + 1), words + i * 16);
+    }
+    transpose16(words);
+    const size_t bytes = static_cast<size_t>(least(16, ceil_div(a.k - k, 2))) * 4;
+    for (int64_t r = 0; r < rows; ++r)
+      __builtin_memcpy(a.y + (row + r) * a.y_stride + k, words + r * 16, bytes);
+  }
+}
 inline void to_bf16_run(const ToBF16Args& a, int64_t begin, int64_t end, void*) {
+  if (a.transposed) {
+    for (int64_t tile = begin; tile < end; ++tile) columns_to_bf16(a, tile * 16);
+    return;
+  }
   for (int64_t r = begin; r < end; ++r) {
     const float* x = a.x + r * a.x_stride;
     uint16_t* y = a.y + r * a.y_stride;

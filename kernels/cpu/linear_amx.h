@@ -198,9 +198,10 @@ inline void amx_to_bf16_run(const ToBF16Args& a, int64_t begin, int64_t end, voi
     uint16_t* y = a.y + row * a.y_stride;
     for (int64_t k = 0; k < a.k; k += kTileK) {
       const int64_t width = least(kTileK, a.y_stride - k);
-      const ToBF16Args block{a.x + row * a.x_stride + k, y + k * rows, rows,
-                             least(kTileK, a.k - k),     a.x_stride,   width};
-      to_bf16_run(block, 0, rows, nullptr);
+      const float* x = a.x + (a.transposed ? k * a.x_stride + row : row * a.x_stride + k);
+      const ToBF16Args block{x,          y + k * rows, rows,        least(kTileK, a.k - k),
+                             a.x_stride, width,        a.transposed};
+      to_bf16_run(block, 0, to_bf16_tiles(block), nullptr);
     }
   }
 }

@@ -143,6 +143,15 @@ inline void pack_columns(const PackArgs& a, const PackPlace& p) {
   const int64_t size = a.source_type == WeightType::kF32 ? 4 : 2;
   const char* source = static_cast<const char*>(a.source) + p.source * size;
   const int64_t step = a.panel_type == WeightType::kF32 ? 1 : 2;
+  if (p.lanes == kPanel && a.source_type == WeightType::kF32 && a.panel_type == WeightType::kBF16) {
+    const float* from = reinterpret_cast<const float*>(source);
+    uint32_t* to = reinterpret_cast<uint32_t*>(p.panel);
+    for (int64_t k = 0; k < a.k; k += 2, to += kPanel) {
+      const F32x16 odd = k + 1 < a.k ? F32x16::load(from + (k + 1) * a.n) : F32x16::zero();
+      store_bf16_pairs(F32x16::load(from + k * a.n), odd, to);
+    }
+    return;
+  }
   alignas(64) uint16_t halves[2][16] = {};
   alignas(64) uint32_t words[16] = {};
   for (int64_t k = 0; k < a.k; k += step) {

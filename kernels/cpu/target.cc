@@ -17,6 +17,7 @@
 #include "kernels/cpu/quantize_rows.h"
 #include "kernels/cpu/reduce.h"
 #include "kernels/cpu/rope.h"
+#include "kernels/cpu/transpose.h"
 
 #define TRIGA_PASTE_(a, b) a##b
 #define TRIGA_PASTE(a, b) TRIGA_PASTE_(a, b)
@@ -57,6 +58,7 @@ const CpuKernels TRIGA_TABLE = {
     {upsample2d_tiles, nullptr, upsample2d_run},
     {group_norm_tiles, nullptr, group_norm_run},
     to_bf16_kernel(),
+    {transpose_tiles, nullptr, transpose_run},
     row_stats,
     {peak_read_tiles, peak_scratch, peak_read_run},
     {peak_compute_tiles, peak_scratch, peak_fma_run},

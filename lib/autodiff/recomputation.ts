@@ -8,7 +8,8 @@ export class Recomputation {
   readonly #again = new Map<Value, Value>();
 
   constructor(nodes: readonly Node[], keep: Iterable<Value>) {
-    for (const node of nodes) for (const value of Object.values(node.outputs)) this.#producers.set(value, node);
+    for (const node of nodes)
+      for (const value of Object.values(node.outputs)) this.#producers.set(value, node);
     for (const value of keep) this.#again.set(value, value);
   }
 
@@ -27,7 +28,8 @@ export class Recomputation {
       node.outputs,
       opNamed(node.op).writes,
     );
-    for (const [name, output] of Object.entries(node.outputs)) this.#again.set(output, outputs[name] as Value);
+    for (const [name, output] of Object.entries(node.outputs))
+      this.#again.set(output, outputs[name] as Value);
     return this.#again.get(value) as Value;
   }
 }

@@ -1,5 +1,5 @@
 import { q8Group } from '../dtype.js';
-import { ShapeError } from '../ir/shape.js';
+import { type Dim, ShapeError } from '../ir/shape.js';
 import type { Node, Value } from '../ir/value.js';
 import { activations } from '../ops/activation.js';
 import { binaryFunctions } from '../ops/binary.js';
@@ -10,6 +10,9 @@ import type { KernelCall, Operand, ParamRequest } from '../plan/kernel_call.js';
 
 /** Makes a value that only the plan knows: room that a kernel works in. */
 export type MakeRoom = (dtype: Value['dtype'], shape: Value['shape']) => Value;
+
+/** Output columns of a weight panel: kPanel in kernels/cpu/kernel.h. */
+const panel = 16;
 
 /** What lowering needs to know of the CPU level. */
 export interface CpuTraits {
@@ -98,6 +101,7 @@ function fusedLinear(lowering: Lowering): KernelCall {
 function plainLinear(lowering: Lowering): KernelCall {
   const { node } = lowering;
   const w = input(node, 'w');
+  if (w.kind !== 'param') return trainedLinear(lowering);
   return linearCall(lowering, {
     weight: weights(w),
     bias: biasOf([node.inputs.bias], [w], false),
@@ -106,20 +110,67 @@ function plainLinear(lowering: Lowering): KernelCall {
   });
 }
 
-function matmul({ node, room }: Lowering): KernelCall {
-  const rank = (node.outputs.y as Value).shape.length;
-  const [a, b] = [input(node, 'a'), input(node, 'b')];
+interface Product {
+  readonly a: Value;
+  readonly b: Value;
+  readonly y: Value;
+  readonly transposeA: boolean;
+  readonly transposeB: boolean;
+  readonly compute: unknown;
+  readonly bias?: Value | undefined;
+}
+
+/** y = op(a)·op(b) + bias, both sides row-major: b is packed, and a is transposed or rounded, for each product. */
+function product({ room, traits }: Lowering, { a, b, y, bias, ...attrs }: Product): KernelCall {
+  const rank = y.shape.length;
   if (a.shape.length !== rank || b.shape.length !== rank)
     throw new ShapeError('matmul: the CPU takes operands of one rank');
-  const [k = 0, n = 0] = b.shape.slice(-2);
+  const n = y.shape[rank - 1] as Dim;
   if (typeof n !== 'number')
     throw new ShapeError(`matmul: the CPU takes a right side of fixed width, got ${n}`);
+  const k = b.shape[rank - (attrs.transposeB ? 1 : 2)] as Dim;
+  const bf16 = attrs.compute === 'bf16' && traits.bf16Dot;
+  const panels = Math.ceil(n / panel);
   return {
     kernel: 'matmul',
-    inputs: [a, b],
-    outputs: [node.outputs.y as Value, room('f32', [Math.ceil(n / 16), k, 16])],
-    attrs: [],
+    inputs: [a, b, bias],
+    outputs: [
+      y,
+      room('f32', [panels, k, panel]),
+      ...(bf16 || attrs.transposeA ? [room('f32', [y.shape[rank - 2] as Dim, k])] : []),
+      ...(bias ? [room('f32', [panels * panel])] : []),
+    ],
+    attrs: [attrs.transposeA, attrs.transposeB, bf16].map(Number),
   };
+}
+
+function matmul(lowering: Lowering): KernelCall {
+  const { node } = lowering;
+  const { transposeA, transposeB, compute } = node.attrs;
+  return product(lowering, {
+    a: input(node, 'a'),
+    b: input(node, 'b'),
+    y: node.outputs.y as Value,
+    transposeA: transposeA === true,
+    transposeB: transposeB === true,
+    compute,
+  });
+}
+
+/** A linear whose weight changes from run to run: a trainable one is never packed for good. */
+function trainedLinear(lowering: Lowering): KernelCall {
+  const { node } = lowering;
+  const [x, y] = [input(node, 'x'), node.outputs.y as Value];
+  const { bias } = node.inputs;
+  return product(lowering, {
+    a: x,
+    b: input(node, 'w'),
+    y,
+    transposeA: false,
+    transposeB: true,
+    compute: node.attrs.compute,
+    bias,
+  });
 }
 
 /** One copy of a block: the axes of x in y's order, where it begins in x, and where in y. */

@@ -13,7 +13,7 @@ const sizes: readonly (readonly [number, number])[] = [
   [200, 333],
 ];
 
-export const linear: readonly Sample[] = [
+const packed: readonly Sample[] = [
   ...product(types, sizes, [0, 1, 2, 7, 129], [false, true]).map(([dtype, [n, k], T, bias]) =>
     drawn(`${dtype} [${n},${k}]${bias ? ' with bias' : ''}, ${T} rows`, { T }, (d) => ({
       x: d.x(['T', k]),
@@ -29,6 +29,19 @@ export const linear: readonly Sample[] = [
     })),
   ),
 ];
+
+/** Weights that change from run to run are computed values. */
+const trained: readonly Sample[] = product(['f32', 'bf16'], sizes, [0, 1, 7, 129], [false, true]).map(
+  ([compute, [n, k], T, bias]) =>
+    drawn(
+      `trained [${n},${k}] in ${compute}${bias ? ' with bias' : ''}, ${T} rows`,
+      { T },
+      (d) => ({ x: d.x(['T', k]), w: d.x([n, k]), ...(bias ? { bias: d.x([n]) } : {}) }),
+      compute === 'bf16' ? { compute } : {},
+    ),
+);
+
+export const linear: readonly Sample[] = [...packed, ...trained];
 
 interface Fused {
   readonly combine: Combine;

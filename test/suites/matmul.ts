@@ -42,6 +42,32 @@ const shapes: readonly (readonly [Shape, Shape])[] = [
   ],
 ];
 
-export const samples: readonly Sample[] = product(shapes, [0, 1, 3, 129]).map(([[a, b], T]) =>
-  drawn(`[${a.join()}] by [${b.join()}], T ${T}`, { T }, (d) => ({ a: d.x(a), b: d.x(b) })),
-);
+const plain = { transposeA: false, transposeB: false, compute: 'f32' };
+
+/** [a, b] with the inner axis of T, or a right side that was transposed. */
+const transposed: readonly (readonly [Shape, Shape, boolean, boolean])[] = [
+  [['T', 20], ['T', 33], true, false],
+  [['T', 70], ['T', 64], true, false],
+  [['T', 37], [20, 37], false, true],
+  [['T', 96], [50, 96], false, true],
+  [['T', 7], [19, 'T'], true, true],
+  [[3, 'T', 5], [1, 'T', 18], true, false],
+  [[1, 'T', 9], [2, 40, 9], false, true],
+];
+
+export const samples: readonly Sample[] = [
+  ...product(shapes, [0, 1, 3, 129]).map(([[a, b], T]) =>
+    drawn(`[${a.join()}] by [${b.join()}], T ${T}`, { T }, (d) => ({ a: d.x(a), b: d.x(b) }), plain),
+  ),
+  ...product(transposed, ['f32', 'bf16'], [0, 1, 2, 31, 130]).map(
+    ([[a, b, transposeA, transposeB], compute, T]) => {
+      const show = (shape: Shape, turned: boolean): string => `[${shape.join()}]${turned ? 'ᵀ' : ''}`;
+      return drawn(
+        `${show(a, transposeA)} by ${show(b, transposeB)} in ${compute}, T ${T}`,
+        { T },
+        (d) => ({ a: d.x(a), b: d.x(b) }),
+        { transposeA, transposeB, compute },
+      );
+    },
+  ),
+];

@@ -11,6 +11,7 @@
 //   Mask16    of less, equal, is_nan; select(mask, a, b), mask | mask
 //   first(n)  the mask of the first n lanes
 //   load_f16, load_bf16, store_f16, store_bf16: 16 elements; load_bf16_even, load_bf16_odd: halves of 16 pairs
+//   store_bf16_pairs(a, b, p): 16 pairs of a's and b's numbers as bf16, a's in the low halves
 //   transpose16(m): 16 × 16 words in memory, aligned to 64, in place
 //   prefetch(p): the line of p, which need not exist
 //   kMaxTileRows, tile_panels(rows): the register tile of matrix products, in rows × vectors
@@ -28,4 +29,19 @@
 #include "kernels/cpu/simd/vec_avx2.h"
 #else
 #include "kernels/cpu/simd/vec_quad.h"
+#endif
+
+#if !defined(__AVX512F__)
+namespace triga {
+namespace {
+
+TRIGA_INLINE void store_bf16_pairs(F32x16 a, F32x16 b, uint32_t* p) {
+  uint16_t low[16], high[16];
+  store_bf16(a, low);
+  store_bf16(b, high);
+  for (int i = 0; i < 16; ++i) p[i] = low[i] | static_cast<uint32_t>(high[i]) << 16;
+}
+
+}  // namespace
+}  // namespace triga
 #endif

@@ -96,15 +96,21 @@ TRIGA_INLINE void store_f16(F32x16 a, uint16_t* p) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(a.v, 0 /* nearest even */));
 }
 // Nearest even by adding 0x7fff + the last kept bit; a NaN keeps its high half, made quiet.
-TRIGA_INLINE void store_bf16(F32x16 a, uint16_t* p) {
+TRIGA_INLINE __m512i bits_of_bf16(F32x16 a) {
   const __m512i x = _mm512_castps_si512(a.v);
   const __m512i high = _mm512_srli_epi32(x, 16);
   const __m512i odd = _mm512_and_si512(high, _mm512_set1_epi32(1));
   const __m512i bias = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff));
   const __m512i rounded = _mm512_srli_epi32(_mm512_add_epi32(x, bias), 16);
   const __m512i quiet = _mm512_or_si512(high, _mm512_set1_epi32(0x40));
-  const __m512i r = _mm512_mask_blend_epi32(is_nan(a).m, rounded, quiet);
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(r));
+  return _mm512_mask_blend_epi32(is_nan(a).m, rounded, quiet);
+}
+TRIGA_INLINE void store_bf16(F32x16 a, uint16_t* p) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(bits_of_bf16(a)));
+}
+TRIGA_INLINE void store_bf16_pairs(F32x16 a, F32x16 b, uint32_t* p) {
+  const __m512i high = _mm512_slli_epi32(bits_of_bf16(b), 16);
+  _mm512_storeu_si512(p, _mm512_or_si512(bits_of_bf16(a), high));
 }
 
 // Rows are exchanged in quarters of a register: words, pairs, then 128-bit lanes twice.
