@@ -2,6 +2,7 @@
 #include <napi.h>
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
@@ -195,6 +196,7 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
         env, "Session",
         {InstanceMethod<&SessionWrap::LoadParams>("loadParams"),
          InstanceMethod<&SessionWrap::AddState>("addState"),
+         InstanceMethod<&SessionWrap::CopyState>("copyState"),
          InstanceMethod<&SessionWrap::AddPlan>("addPlan"), InstanceMethod<&SessionWrap::Run>("run"),
          InstanceMethod<&SessionWrap::Cancel>("cancel"),
          InstanceMethod<&SessionWrap::EndBurst>("endBurst"),
@@ -246,6 +248,27 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
       if (bytes < 0) Bad("bytes of 0 or more");
       const size_t index = session_->AddState(static_cast<size_t>(bytes));
       return Napi::Number::New(env, static_cast<double>(index));
+    });
+  }
+
+  // (state index, first number, array, write: boolean)
+  Napi::Value CopyState(const Napi::CallbackInfo& info) {
+    return Guard(info, [&](Napi::Env env) -> Napi::Value {
+      CheckIdle();
+      const StateMemory state = session_->state(static_cast<size_t>(ToInt(info[0], "a state")));
+      const int64_t begin = ToInt(info[1], "the first number");
+      const auto [data, bytes] = ToMemory(info[2]);
+      if (info[2].As<Napi::TypedArray>().TypedArrayType() != napi_float32_array)
+        Bad("an array of f32");
+      const size_t first = static_cast<size_t>(begin) * sizeof(float);
+      if (begin < 0 || first > state.bytes || bytes > state.bytes - first)
+        Bad("numbers within the state");
+      if (info[3].ToBoolean()) {
+        std::memcpy(state.data + first, data, bytes);
+      } else {
+        std::memcpy(data, state.data + first, bytes);
+      }
+      return env.Undefined();
     });
   }
 

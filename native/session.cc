@@ -296,6 +296,11 @@ size_t Session::AddPlan(PlanSpec spec, const std::vector<size_t>& params,
   return plans_.size() - 1;
 }
 
+StateMemory Session::state(size_t index) {
+  if (index >= states_.size()) throw EngineError(ErrorCode::kInternal, "session: no such state");
+  return {states_[index].data(), states_[index].bytes()};
+}
+
 const Plan& Session::plan(size_t index) const {
   if (index >= plans_.size()) throw EngineError(ErrorCode::kInternal, "run: no such plan");
   return *plans_[index];

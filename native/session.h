@@ -42,6 +42,8 @@ class Session {
                    std::unique_ptr<Completion> completion);
   // Adds zeroed state memory and returns its index.
   size_t AddState(size_t bytes);
+  // Throws EngineError if there is none of that index.
+  StateMemory state(size_t index);
   // Checks a plan; its parameters and states are given by their indices in this session.
   size_t AddPlan(PlanSpec spec, const std::vector<size_t>& params,
                  const std::vector<size_t>& states);

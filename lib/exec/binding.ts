@@ -79,6 +79,8 @@ export interface NativeSession {
   loadParams(params: readonly NativeParam[]): Promise<void>;
   /** Adds zeroed memory; returns its index. */
   addState(bytes: number): number;
+  /** Copies f32 numbers of a state from the `begin`th on: out of `data`, or into it. */
+  copyState(state: number, begin: number, data: Float32Array, write: boolean): void;
   /** Checks a plan over the parameters and states of those indices; returns its index. */
   addPlan(plan: NativePlan, params: readonly number[], states: readonly number[]): number;
   /** Runs a plan, or a burst of runs, whose outputs lie one after the other; they are written in place. */

@@ -1,7 +1,7 @@
 import type { DType } from '../dtype.js';
 import { abortError, throwIfAborted, UnsupportedError } from '../errors.js';
 import type { Graph } from '../ir/graph.js';
-import { type Bindings, evalDim, evalShape } from '../ir/shape.js';
+import { type Bindings, evalDim, evalShape, ShapeError } from '../ir/shape.js';
 import type { Value } from '../ir/value.js';
 import { decompose } from '../passes/decompose.js';
 import { passByPass } from '../passes/pipeline.js';
@@ -20,7 +20,15 @@ import {
   type NativeSession,
 } from './binding.js';
 import { type CpuTraits, cpuExclusions, cpuLowerings } from './cpu_lowering.js';
-import type { Burst, CompileOptions, Executable, Executor, RunRequest, Session } from './executor.js';
+import type {
+  Burst,
+  CompileOptions,
+  Executable,
+  Executor,
+  RunRequest,
+  Session,
+  StateMemory,
+} from './executor.js';
 import { feed } from './feed.js';
 import { chooseIsa } from './isa.js';
 import { timeSlices } from './time_slices.js';
@@ -97,6 +105,18 @@ class CpuSession implements Session {
 
   get bytes(): number {
     return this.#native.bytes;
+  }
+
+  readonly states: StateMemory = {
+    read: (name, begin, into) => this.#native.copyState(this.#stateNamed(name), begin, into, false),
+    write: (name, begin, from) => this.#native.copyState(this.#stateNamed(name), begin, from, true),
+  };
+
+  #stateNamed(name: string): number {
+    this.#throwIfDisposed();
+    const index = this.#states.get(name);
+    if (index === undefined) throw new ShapeError(`no graph of this session has a state "${name}"`);
+    return index;
   }
 
   async compile(graph: Graph, options: CompileOptions = {}): Promise<Executable> {

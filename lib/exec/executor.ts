@@ -54,12 +54,21 @@ export interface Executable {
   endBurst(): void;
 }
 
+/** The states of a session's graphs, as numbers: between runs, never during one. */
+export interface StateMemory {
+  /** Copies numbers of a state, row-major, from `begin` on. */
+  read(name: string, begin: number, into: Float32Array): void;
+  write(name: string, begin: number, from: Float32Array): void;
+}
+
 /** A device's hold on one model: its parameters, its state, and the graphs compiled for it. */
 export interface Session {
   /** Reads the parameters that the graph names and no graph before did, and plans it. */
   compile(graph: Graph, options?: CompileOptions): Promise<Executable>;
   /** Memory held: parameters, state and workspace. */
   readonly bytes: number;
+  /** Left out: a device that does not let anyone at them. */
+  readonly states?: StateMemory;
   /** Frees all of it. Idempotent; waits for a run under way, which is cancelled. */
   dispose(): Promise<void>;
 }

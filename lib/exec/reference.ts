@@ -2,7 +2,7 @@ import { roundTo, roundToQ8 } from '../dtype.js';
 import { InvalidArgumentError, throwIfAborted } from '../errors.js';
 import type { RefTensor } from '../ir/define_op.js';
 import type { Graph } from '../ir/graph.js';
-import { type Bindings, evalShape } from '../ir/shape.js';
+import { type Bindings, evalShape, ShapeError } from '../ir/shape.js';
 import type { Value } from '../ir/value.js';
 import { decompose } from '../passes/decompose.js';
 import { elementCount, type RunData, type Tensor } from '../tensor.js';
@@ -16,7 +16,7 @@ import {
   storedType,
 } from '../weights/param_source.js';
 import { burstLoop } from './burst_loop.js';
-import type { CompileOptions, Executable, Executor, RunRequest, Session } from './executor.js';
+import type { CompileOptions, Executable, Executor, RunRequest, Session, StateMemory } from './executor.js';
 import { runReference, toTensor } from './run_reference.js';
 import { timeSlices } from './time_slices.js';
 
@@ -38,6 +38,22 @@ class ReferenceSession implements Session {
 
   get bytes(): number {
     return [...this.#params.values(), ...this.#states.values()].reduce((n, t) => n + t.data.byteLength, 0);
+  }
+
+  readonly states: StateMemory = {
+    read: (name, begin, into) => into.set(this.#part(name, begin, into.length)),
+    write: (name, begin, from) => this.#part(name, begin, from.length).set(from),
+  };
+
+  #part(name: string, begin: number, count: number): Float64Array {
+    const state = this.#states.get(name);
+    if (!state) throw new ShapeError(`no graph of this session has a state "${name}"`);
+    const part = state.data.subarray(begin, begin + count);
+    if (begin < 0 || part.length !== count)
+      throw new ShapeError(
+        `state "${name}": expected numbers within ${state.data.length}, got ${begin} to ${begin + count}`,
+      );
+    return part;
   }
 
   async compile(graph: Graph, { signal, onProgress }: CompileOptions = {}): Promise<Executable> {
