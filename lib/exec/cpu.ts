@@ -148,6 +148,7 @@ class CpuSession implements Session {
       run: async (request) => await this.#run(planFor(request.bindings), request),
       burst: async (request, burst) => await this.#burst(planFor(request.bindings), request, burst),
       endBurst: () => this.#native.endBurst(),
+      workspaceBytes: (bindings) => planFor(bindings).plan.arenaBytes,
     };
   }
 

@@ -52,6 +52,8 @@ export interface Executable {
   burst(request: RunRequest, burst: Burst): Promise<void>;
   /** Ends the burst under way, if any, after the run that it is in. */
   endBurst(): void;
+  /** Bytes that a run of those sizes works in, beside parameters and states. Left out: nobody knows. */
+  workspaceBytes?(bindings: Bindings): number;
 }
 
 /** The states of a session's graphs, as numbers: between runs, never during one. */

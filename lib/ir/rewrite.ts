@@ -1,4 +1,3 @@
-import type { DType } from '../dtype.js';
 import { opNamed } from './define_op.js';
 import { Graph } from './graph.js';
 import type { NamedValues, Node, Value } from './value.js';
@@ -9,11 +8,15 @@ export class Rewriter {
   readonly target: Graph = new Graph();
   readonly #map = new Map<Value, Value>();
 
-  /** `typeOf` says which type a parameter gets. */
-  constructor(source: Graph, typeOf: (param: Value) => DType = (param) => param.dtype) {
+  /** `leaf` says what a parameter becomes in the new graph. */
+  constructor(
+    source: Graph,
+    leaf: (param: Value, target: Graph) => Value = (param, target) =>
+      target.param(param.name, param.dtype, param.shape),
+  ) {
     this.source = source;
     for (const v of source.inputs.values()) this.set(v, this.target.input(v.name, v.dtype, v.shape));
-    for (const v of source.params.values()) this.set(v, this.target.param(v.name, typeOf(v), v.shape));
+    for (const v of source.params.values()) this.set(v, leaf(v, this.target));
     for (const v of source.states.values()) this.set(v, this.target.state(v.name, v.dtype, v.shape));
     for (const v of source.constants)
       this.set(v, this.target.constant(v.dtype, v.shape as number[], v.data ?? []));

@@ -29,6 +29,14 @@ export interface CheckpointLayout {
   readonly ignored?: readonly RegExp[];
 }
 
+/** How a family's weights begin, as data: patterns of parameter names. Matrices are normal, other vectors 0. */
+export interface Initialization {
+  /** Weights of norms: 1. */
+  readonly ones: RegExp;
+  /** Projections whose result is added to the residual stream: their deviation is divided by √(2 · layers). */
+  readonly residual: RegExp;
+}
+
 /** A text model: a config reader and a graph. It knows nothing of devices, quantization or ONNX. */
 export interface TextFamily<C extends TextConfig = TextConfig> {
   readonly name: string;
@@ -46,6 +54,8 @@ export interface TextFamily<C extends TextConfig = TextConfig> {
    * each decoder layer's `inputs.attendSource` reads.
    */
   encode?(scope: Scope, config: C, inputs: SourceInputs): readonly Value[];
+  /** How weights begin when a model is trained from the beginning. */
+  readonly initialization?: Initialization;
   /** Fields of config.json about generation that have another value than none in a checkpoint that leaves them out. */
   readonly generationDefaults?: Readonly<Record<string, unknown>>;
 }

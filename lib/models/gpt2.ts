@@ -87,6 +87,7 @@ export const gpt2: TextFamily<Gpt2Config> = {
     optionalPrefix: 'transformer.',
     ignored: [/\.attn\.(masked_)?bias$/],
   },
+  initialization: { ones: /\bln_\w+\.weight$/, residual: /\.c_proj\.weight$/ },
   readConfig,
   forward,
   head: (s, c, hidden) =>

@@ -153,7 +153,12 @@ export function readLlamaConfig(
 }
 
 /** The graph and checkpoint layout of all Llama-like families. */
-export const llamaGraph = { forward, head, layout: { ignored: [/\.rotary_emb\.inv_freq$/] } };
+export const llamaGraph = {
+  forward,
+  head,
+  layout: { ignored: [/\.rotary_emb\.inv_freq$/] },
+  initialization: { ones: /norm\.weight$/, residual: /\.(o_proj|down_proj)\.weight$/ },
+};
 /** What Llama 1 has none of. */
 export const plainLlama = { qkvBias: false, outputBias: false, mlpBias: false, qkNorm: false, windows: [] };
 

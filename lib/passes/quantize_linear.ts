@@ -24,7 +24,9 @@ export function quantizeLinear(graph: Graph, chosen: (name: string) => boolean):
     }),
   );
   if (quantized.size === 0) return graph;
-  const r = new Rewriter(graph, (param) => (quantized.has(param) ? 'q8' : param.dtype));
+  const r = new Rewriter(graph, (param, target) =>
+    target.param(param.name, quantized.has(param) ? 'q8' : param.dtype, param.shape),
+  );
   const rows = new Map<Value, ReturnType<typeof quantizeRows>>();
   for (const node of graph.nodes) {
     const { x, w, bias } = node.inputs;
