@@ -1,5 +1,13 @@
 export { type PruneOptions, type PruneResult, pruneModel } from './compress/prune_model.js';
 export { type QuantizeOptions, type QuantizeResult, quantizeModel } from './compress/quantize_model.js';
+export type { InputFormat } from './data/input_files.js';
+export { type Amount, type DataReport, describeReport } from './data/report.js';
+export {
+  type TrainTokenizerOptions,
+  type TrainTokenizerProgress,
+  type TrainTokenizerResult,
+  trainTokenizer,
+} from './data/train_tokenizer.js';
 export type { ImageAutoencoder, ImageCallOptions, ImageModelInfo } from './diffusion/image_autoencoder.js';
 export { type LoadImageOptions, loadImageAutoencoder } from './diffusion/load_image_autoencoder.js';
 export {
