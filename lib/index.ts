@@ -1,5 +1,18 @@
 export { type PruneOptions, type PruneResult, pruneModel } from './compress/prune_model.js';
 export { type QuantizeOptions, type QuantizeResult, quantizeModel } from './compress/quantize_model.js';
+export type { InputFormat } from './data/input_files.js';
+export { type LoadTextDataOptions, loadTextData, type TextData } from './data/load_text_data.js';
+export type { DataManifest, Split, SplitManifest } from './data/manifest.js';
+export { type OpenTokenDataOptions, openTokenData } from './data/open_token_data.js';
+export { type PrepareDataOptions, type PrepareDataResult, prepareData } from './data/prepare_data.js';
+export { type Amount, type DataReport, describeReport } from './data/report.js';
+export type { BatchOptions, TokenBatch, TokenBatches, TokenData } from './data/token_data.js';
+export {
+  type TrainTokenizerOptions,
+  type TrainTokenizerProgress,
+  type TrainTokenizerResult,
+  trainTokenizer,
+} from './data/train_tokenizer.js';
 export type { ImageAutoencoder, ImageCallOptions, ImageModelInfo } from './diffusion/image_autoencoder.js';
 export { type LoadImageOptions, loadImageAutoencoder } from './diffusion/load_image_autoencoder.js';
 export {

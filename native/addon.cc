@@ -9,52 +9,15 @@
 #include <vector>
 
 #include "kernels/cpu/kernel.h"
+#include "native/convert.h"
 #include "native/direct.h"
 #include "native/environment.h"
 #include "native/error.h"
 #include "native/session.h"
+#include "native/trainer_wrap.h"
 
 namespace triga {
 namespace {
-
-// Runs `body`; what it throws becomes a JavaScript exception.
-template <class Body>
-Napi::Value Guard(const Napi::CallbackInfo& info, Body&& body) {
-  const Napi::Env env = info.Env();
-  const auto raise = [&](const char* code, const char* message) {
-    napi_throw(env, Environment::Of(env).MakeError(env, code, message));
-    return env.Undefined();
-  };
-  try {
-    return body(env);
-  } catch (const EngineError& e) {
-    return raise(CodeName(e.code()), e.what());
-  } catch (const std::bad_alloc&) {
-    return raise(CodeName(ErrorCode::kOutOfMemory), "the system has no more memory to give");
-  }
-}
-
-[[noreturn]] void Bad(const std::string& what) {
-  throw EngineError(ErrorCode::kInternal, "binding: expected " + what);
-}
-
-double ToNumber(const Napi::Value& v, const char* what) {
-  if (!v.IsNumber()) Bad(what);
-  return v.As<Napi::Number>().DoubleValue();
-}
-
-int64_t ToInt(const Napi::Value& v, const char* what) {
-  const double d = ToNumber(v, what);
-  if (!(d >= -9007199254740991.0 && d <= 9007199254740991.0) ||
-      d != static_cast<double>(static_cast<int64_t>(d)))
-    Bad(what);
-  return static_cast<int64_t>(d);
-}
-
-Napi::Array ToArray(const Napi::Value& v, const char* what) {
-  if (!v.IsArray()) Bad(what);
-  return v.As<Napi::Array>();
-}
 
 template <class T>
 std::vector<T> ToInts(const Napi::Value& v, const char* what) {
@@ -75,25 +38,12 @@ DType ToDType(const Napi::Value& v) {
   Bad("a dtype of f32, f16, bf16, i32, i8 or q8, got " + name);
 }
 
-// Memory of a typed array that stays where it is while the array is referenced.
-std::pair<char*, size_t> ToMemory(const Napi::Value& v) {
-  if (!v.IsTypedArray()) Bad("a typed array");
-  const Napi::TypedArray array = v.As<Napi::TypedArray>();
-  return {static_cast<char*>(array.ArrayBuffer().Data()) + array.ByteOffset(), array.ByteLength()};
-}
-
 const CpuKernels& ToKernels(const Napi::Value& v) {
   const std::string isa = v.IsString() ? v.As<Napi::String>().Utf8Value() : "";
   const CpuKernels* kernels = SelectKernels(isa.empty() ? nullptr : isa.c_str());
   if (kernels) return *kernels;
   throw EngineError(ErrorCode::kUnsupported,
                     "this machine cannot run the instruction set \"" + isa + "\"");
-}
-
-int ToThreads(const Napi::Value& v) {
-  const int64_t threads = ToInt(v, "threads");
-  if (threads < 1 || threads > 1024) Bad("1 to 1024 threads");
-  return static_cast<int>(threads);
 }
 
 FilePlace ToPlace(const Napi::Object& o) {
@@ -351,19 +301,6 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
       throw EngineError(ErrorCode::kInternal, "session: a job is under way already");
   }
 
-  // Starts a job whose end settles the promise that is returned.
-  template <class Start>
-  Napi::Value Submit(Napi::Env env, std::vector<Napi::Reference<Napi::Value>> kept,
-                     Napi::FunctionReference on_progress, Start&& start) {
-    Napi::Promise promise(env, nullptr);
-    try {
-      start(Environment::Of(env).Expect(env, std::move(kept), std::move(on_progress), &promise));
-    } catch (const std::exception&) {
-      // The completion was dropped, and has rejected the promise.
-    }
-    return promise;
-  }
-
   // Tells V8 how much memory hangs on this object, so that a model that was dropped and not disposed is collected in time. Of a
   // large one it hears a part: told of gigabytes at once, V8 collects all garbage on the spot (50 ms with a heap of 9 MB).
   void Report(Napi::Env env, int64_t bytes) {
@@ -470,6 +407,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("int8Gemm", Napi::Function::New(env, Int8Gemm));
   exports.Set("attention", Napi::Function::New(env, Attention));
   exports.Set("Session", SessionWrap::Define(env));
+  exports.Set("BpeTrainer", DefineBpeTrainer(env));
   return exports;
 }
 

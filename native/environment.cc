@@ -73,14 +73,14 @@ napi_value Environment::MakeError(napi_env env, const char* code,
   return error;
 }
 
-void Environment::Register(const std::shared_ptr<Session>& session) {
+void Environment::Register(const std::shared_ptr<JobOwner>& owner) {
   std::lock_guard<std::mutex> lock(mutex_);
-  std::vector<std::weak_ptr<Session>> live;
-  for (auto& s : sessions_) {
-    if (!s.expired()) live.push_back(s);
+  std::vector<std::weak_ptr<JobOwner>> live;
+  for (auto& o : owners_) {
+    if (!o.expired()) live.push_back(o);
   }
-  live.push_back(session);
-  sessions_ = std::move(live);
+  live.push_back(owner);
+  owners_ = std::move(live);
 }
 
 std::unique_ptr<Completion> Environment::Expect(Napi::Env env,
@@ -149,8 +149,8 @@ void Environment::Settle(napi_env env, std::unique_ptr<Settlement> s) {
 
 void Environment::Shutdown() {
   std::unique_lock<std::mutex> lock(mutex_);
-  for (auto& weak : sessions_) {
-    if (auto session = weak.lock()) session->Cancel();
+  for (auto& weak : owners_) {
+    if (auto owner = weak.lock()) owner->Cancel();
   }
   changed_.wait(lock, [this] { return running_ == 0; });
   for (const Report& r : reports_) {

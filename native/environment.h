@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "native/session.h"
+#include "native/owned_job.h"
 
 namespace triga {
 
@@ -34,7 +34,7 @@ class Environment : public std::enable_shared_from_this<Environment> {
   napi_value MakeError(napi_env env, const char* code, const std::string& message) const;
   void SetErrorFactory(Napi::Function factory) { error_factory_ = Napi::Persistent(factory); }
 
-  void Register(const std::shared_ptr<Session>& session);
+  void Register(const std::shared_ptr<JobOwner>& owner);
   // A completion that settles a promise on the environment's thread; the promise is returned through `promise`.
   // `on_progress` may be empty.
   std::unique_ptr<Completion> Expect(Napi::Env env, std::vector<Napi::Reference<Napi::Value>> kept,
@@ -60,7 +60,7 @@ class Environment : public std::enable_shared_from_this<Environment> {
   std::condition_variable changed_;
   int running_ = 0;  // jobs that have not reported
   std::deque<Report> reports_;
-  std::vector<std::weak_ptr<Session>> sessions_;
+  std::vector<std::weak_ptr<JobOwner>> owners_;
 };
 
 }  // namespace triga

@@ -8,65 +8,22 @@
 
 namespace triga {
 
-// A job of one session: catches what its steps throw, and says at its end how it went.
-class SessionJob : public Job {
+class SessionJob : public OwnedJob {
  public:
-  SessionJob(std::shared_ptr<Session> session, std::unique_ptr<Completion> completion)
-      : session_(std::move(session)), completion_(std::move(completion)) {
-    if (session_->busy_.exchange(true))
-      throw EngineError(ErrorCode::kInternal, "session: a job is under way already");
-    session_->cancelled_.store(false, std::memory_order_relaxed);
+  SessionJob(const std::shared_ptr<Session>& session, std::unique_ptr<Completion> completion)
+      : OwnedJob(session, std::move(completion)), session_(session.get()) {
     session_->end_burst_.store(false, std::memory_order_relaxed);
   }
 
-  // A job that could not be queued lets the session go too.
-  ~SessionJob() override {
-    if (session_) session_->busy_.store(false, std::memory_order_release);
-  }
-
-  bool Step() final {
-    try {
-      if (session_->cancelled_.load(std::memory_order_relaxed))
-        throw EngineError(ErrorCode::kAborted, "The operation was aborted");
-      return Advance();
-    } catch (const EngineError& e) {
-      code_ = CodeName(e.code());
-      message_ = e.what();
-    } catch (const std::bad_alloc&) {
-      code_ = CodeName(ErrorCode::kOutOfMemory);
-      message_ = "the system has no more memory to give";
-    } catch (const std::exception& e) {
-      code_ = CodeName(ErrorCode::kInternal);
-      message_ = e.what();
-    }
-    return true;
-  }
-
-  void Finish() final {
-    if (!code_) Succeed();
-    session_->busy_.store(false, std::memory_order_release);
-    session_.reset();
-    if (completion_) completion_->Done(code_, message_);
-  }
-
  protected:
-  // Runs one step; true after the last. May throw EngineError.
-  virtual bool Advance() = 0;
-  virtual void Succeed() {}
-
-  std::shared_ptr<Session> session_;
-  std::unique_ptr<Completion> completion_;
-
- private:
-  const char* code_ = nullptr;
-  std::string message_;
+  Session* const session_;  // the owner, which the job keeps
 };
 
 class LoadJob final : public SessionJob {
  public:
-  LoadJob(std::shared_ptr<Session> session, std::unique_ptr<ParamBatch> batch,
+  LoadJob(const std::shared_ptr<Session>& session, std::unique_ptr<ParamBatch> batch,
           std::unique_ptr<Completion> completion)
-      : SessionJob(std::move(session), std::move(completion)),
+      : SessionJob(session, std::move(completion)),
         batch_(std::move(batch)),
         staging_(static_cast<size_t>(session_->threads_)) {}
 
@@ -115,9 +72,9 @@ class LoadJob final : public SessionJob {
 
 class RunJob final : public SessionJob {
  public:
-  RunJob(std::shared_ptr<Session> session, RunRequest request,
+  RunJob(const std::shared_ptr<Session>& session, RunRequest request,
          std::unique_ptr<Completion> completion)
-      : SessionJob(std::move(session), std::move(completion)), request_(std::move(request)) {
+      : SessionJob(session, std::move(completion)), request_(std::move(request)) {
     context_.plan = request_.plan;
     context_.kernels = &session_->kernels_;
     context_.slots = request_.slots.data();

@@ -7,20 +7,11 @@
 
 #include "native/burst.h"
 #include "native/memory.h"
+#include "native/owned_job.h"
 #include "native/params.h"
 #include "native/plan.h"
-#include "native/pool.h"
 
 namespace triga {
-
-// Told of a job's end, on the leader thread. `code` is null after success, else a name of lib/errors.ts.
-class Completion {
- public:
-  virtual ~Completion() = default;
-  // Told of each run of a burst that has ended, before Done: `done` so far.
-  virtual void Progress(int64_t done) = 0;
-  virtual void Done(const char* code, const std::string& message) = 0;
-};
 
 struct RunRequest {
   const Plan* plan;
@@ -31,7 +22,7 @@ struct RunRequest {
   Burst burst;
 };
 
-class Session {
+class Session final : public JobOwner {
  public:
   Session(const CpuKernels& kernels, int threads) : kernels_(kernels), threads_(threads) {}
 
@@ -52,14 +43,11 @@ class Session {
   static void Run(const std::shared_ptr<Session>& self, RunRequest request,
                   std::unique_ptr<Completion> completion);
 
-  // Cancels the job under way, if any, at its next step.
-  void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
   // Ends the burst under way, if any, after the run that it is in.
   void EndBurst() { end_burst_.store(true, std::memory_order_relaxed); }
   // Frees everything: a job, as to unmap gigabytes takes a while. `completion` may be null.
   static void Dispose(const std::shared_ptr<Session>& self, std::unique_ptr<Completion> completion);
 
-  bool busy() const { return busy_.load(std::memory_order_acquire); }
   size_t bytes() const;
 
  private:
@@ -70,9 +58,7 @@ class Session {
 
   const CpuKernels& kernels_;
   const int threads_;
-  std::atomic<bool> cancelled_{false};
   std::atomic<bool> end_burst_{false};
-  std::atomic<bool> busy_{false};
   std::vector<std::unique_ptr<ParamBatch>> batches_;
   std::vector<const Param*> params_;
   std::vector<Memory> states_;

@@ -2,6 +2,8 @@
   "variables": {
     "native_sources": [
       "native/addon.cc",
+      "native/bpe_merges.cc",
+      "native/bpe_trainer.cc",
       "native/direct.cc",
       "native/environment.cc",
       "native/file.cc",
@@ -20,6 +22,9 @@
       "native/steps_peaks.cc",
       "native/steps_picture.cc",
       "native/steps_sample.cc",
+      "native/trainer_wrap.cc",
+      "native/word_counts.cc",
+      "native/word_scanner.cc",
       "kernels/cpu/dispatch.cc"
     ],
     "isa_sources": ["kernels/cpu/target.cc"],

@@ -29,7 +29,7 @@ const rooms: Record<string, readonly string[]> = {
   generate: [...run, 'onnx', 'nn', 'models', 'tokenizers'],
   image: base,
   diffusion: [...language, 'image'],
-  data: [...base, 'tokenizers', 'image'],
+  data: [...language, 'image'],
   train: [...language, 'autodiff', 'data'],
   compress: [...language, 'autodiff', 'data', 'train'],
   bench: language,

@@ -10,6 +10,7 @@ import { addInspect } from './inspect.js';
 import { addQuantize } from './quantize.js';
 import { reportFailure, usageOutput } from './report.js';
 import { tameStreams } from './terminal.js';
+import { addTokenizer } from './tokenizer.js';
 
 const manifest = new URL('../../package.json', import.meta.url);
 const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string };
@@ -42,6 +43,7 @@ addBench(program);
 addQuantize(program);
 addDecodeImage(program);
 addExport(program);
+addTokenizer(program);
 
 tameStreams();
 try {

@@ -128,6 +128,22 @@ export interface NativeAttention {
   readonly causal: boolean;
 }
 
+/** A byte-level BPE tokenizer in training; see native/bpe_trainer.h. One job at a time: a call while one is under way throws. */
+export interface NativeBpeTrainer {
+  /** Counts the words of UTF-8 texts that lie one after the other. */
+  count(texts: Uint8Array, ends: Uint32Array): Promise<void>;
+  /** Learns merges until there are so many symbols; the last job. `onProgress` is told the merges so far. */
+  learn(symbols: number, minFrequency: number, onProgress: (merges: number) => void): Promise<void>;
+  /** Ends the job under way at its next step; it rejects with AbortError. */
+  cancel(): void;
+  /** [merges, 3]: left, right, result. */
+  readonly merges: Int32Array;
+  /** Words that differ; known once learn() has ended. */
+  readonly words: number;
+  /** Words too long to be counted. */
+  readonly longWords: number;
+}
+
 /** What the addon exports; native/addon.cc has the other side. */
 export interface Binding {
   readonly version: string;
@@ -141,6 +157,11 @@ export interface Binding {
   /** See native/direct.h. Both compute at once and write y. */
   int8Gemm(isa: string, threads: number, gemm: NativeInt8Gemm): void;
   attention(isa: string, threads: number, attention: NativeAttention): void;
+  /** `alphabet`: the byte that each of the symbols 0 to 255 stands for. */
+  readonly BpeTrainer: new (
+    threads: number,
+    alphabet: Uint8Array,
+  ) => NativeBpeTrainer;
   readonly Session: new (isa: string | undefined, threads: number) => NativeSession;
 }
 

@@ -2,18 +2,12 @@ import { Worker } from 'node:worker_threads';
 import {
   abortError,
   InvalidArgumentError,
-  ModelFormatError,
   OutOfMemoryError,
   throwIfAborted,
   UnsupportedError,
 } from '../errors.js';
-import type {
-  TokenizerManifest,
-  WorkerCall,
-  WorkerFailure,
-  WorkerMessage,
-  WorkerRequest,
-} from './messages.js';
+import { errorOf } from './failure.js';
+import type { TokenizerManifest, WorkerCall, WorkerMessage, WorkerRequest } from './messages.js';
 
 interface Pending {
   resolve(value: Uint32Array | string): void;
@@ -145,11 +139,6 @@ export class TokenizerWorker {
     for (const pending of this.#pending.values()) pending.reject(makeError());
     this.#pending.clear();
   }
-}
-
-function errorOf({ type, message }: WorkerFailure): Error {
-  if (type === 'argument') return new InvalidArgumentError(message);
-  return type === 'unsupported' ? new UnsupportedError(message) : new ModelFormatError(message);
 }
 
 function crashError(cause: Error): Error {

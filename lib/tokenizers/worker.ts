@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
-import { InvalidArgumentError, ModelFormatError, UnsupportedError } from '../errors.js';
+import { InvalidArgumentError, ModelFormatError } from '../errors.js';
 import { checkRuns } from './check_runs.js';
 import { DecodeWindow, type TokenDecoder } from './decode_window.js';
-import type { WorkerFailure, WorkerMessage, WorkerReply, WorkerRequest, WorkerStart } from './messages.js';
+import { failureOf } from './failure.js';
+import type { WorkerMessage, WorkerReply, WorkerRequest, WorkerStart } from './messages.js';
 import { type LoadedTokenizer, loadNativeTokenizer } from './native_tokenizer.js';
 import { readText, readTokenizerSettings } from './tokenizer_files.js';
 
@@ -85,16 +86,6 @@ function tokenDecoder({ native, specialIds, hasByteFallback }: LoadedTokenizer):
     decode: (tokens) => decoder?.decode(tokens) ?? tokens.join(' '),
     tokenOf: (id) => (specialIds.has(id) ? undefined : (native.idToToken(id) ?? undefined)),
     hasByteFallback,
-  };
-}
-
-function failureOf(error: unknown): WorkerFailure {
-  const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof InvalidArgumentError) return { type: 'argument', message };
-  if (error instanceof UnsupportedError) return { type: 'unsupported', message };
-  return {
-    type: 'format',
-    message: error instanceof ModelFormatError ? message : `tokenizer.json: ${message}`,
   };
 }
 
