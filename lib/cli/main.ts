@@ -11,6 +11,7 @@ import { addQuantize } from './quantize.js';
 import { reportFailure, usageOutput } from './report.js';
 import { tameStreams } from './terminal.js';
 import { addTokenizer } from './tokenizer.js';
+import { addTrain } from './train.js';
 
 const manifest = new URL('../../package.json', import.meta.url);
 const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string };
@@ -44,6 +45,7 @@ addQuantize(program);
 addDecodeImage(program);
 addExport(program);
 addTokenizer(program);
+addTrain(program);
 
 tameStreams();
 try {

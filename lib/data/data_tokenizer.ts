@@ -36,10 +36,16 @@ export async function dataTokenizer(
         `${where}: ${directory}: expected a token that ends documents, got ${token === undefined ? 'no eos_token in tokenizer_config.json' : `${JSON.stringify(token)}, which is none of its added tokens`}; name one with the option endOfText`,
       );
     }
-    const file = await readFile(join(directory, 'tokenizer.json'));
-    const sha256 = createHash('sha256').update(file).digest('hex');
+    const sha256 = await tokenizerSha256(directory);
     return { directory, vocabSize: tokenizer.vocabSize, endOfText: id, sha256 };
   } finally {
     tokenizer.dispose();
   }
+}
+
+/** SHA-256 of a directory's tokenizer.json, in hexadecimal: what tells tokenizers apart. */
+export async function tokenizerSha256(directory: string): Promise<string> {
+  return createHash('sha256')
+    .update(await readFile(join(directory, 'tokenizer.json')))
+    .digest('hex');
 }

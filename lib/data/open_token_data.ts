@@ -56,6 +56,10 @@ export async function openTokenData(
   );
 }
 
+/** Whether a dataset has documents in that split. */
+export const hasSplit = async (directory: string, split: Split): Promise<boolean> =>
+  (await readManifest(directory)).splits[split].documents > 0;
+
 /** [documents]: ascending positions below the number of tokens, the first of them 0. */
 function readStarts(path: string, { documents, tokens }: SplitManifest): Promise<Float64Array> {
   return withFile(path, async (file, size) => {

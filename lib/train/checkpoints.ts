@@ -1,14 +1,14 @@
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ModelFormatError } from '../errors.js';
+import { openCheckpoint } from '../weights/checkpoint.js';
 import { isJsonObject, type JsonObject, readJsonFile, show } from '../weights/json_file.js';
 import { makeDirectory } from '../weights/model_directory.js';
+import { aliasedParams, paramOf, readParam } from '../weights/param_source.js';
 import { readTensor } from '../weights/read_tensor.js';
 import { replaceFile, writeFully } from '../weights/replace_file.js';
 import { openSafetensors } from '../weights/safetensors.js';
 import { type TensorSource, writeSafetensors } from '../weights/write_safetensors.js';
-import { openCheckpoint } from '../weights/checkpoint.js';
-import { aliasedParams, paramOf, readParam } from '../weights/param_source.js';
 import type { TrainingEngine } from './engine.js';
 import { saveModel } from './save_model.js';
 import type { TrainableModel } from './trainable_model.js';
@@ -43,7 +43,7 @@ export class Checkpoints {
 
   /** Directories of whole checkpoints, oldest first. */
   async #steps(): Promise<{ readonly step: number; readonly directory: string }[]> {
-    const names = await readdir(this.#root).catch(() => []);
+    const names = await readdir(this.#root).catch((): string[] => []);
     return names
       .flatMap((name) => {
         const step = named.exec(name)?.[1];
@@ -67,7 +67,11 @@ export class Checkpoints {
     await saveModel(temporary, model, engine, (name) => name, undefined);
     await writeSafetensors(join(temporary, statesFile), statesOf(engine));
     await replaceFile(join(temporary, stateFile), (file) =>
-      writeFully(file, Buffer.from(`${JSON.stringify({ format: formatVersion, ...state }, null, 2)}\n`), undefined),
+      writeFully(
+        file,
+        Buffer.from(`${JSON.stringify({ format: formatVersion, ...state }, null, 2)}\n`),
+        undefined,
+      ),
     );
     await this.#replace(temporary, directory);
     const old = (await this.#steps()).slice(0, -this.#keep);
@@ -95,7 +99,7 @@ export class Checkpoints {
 
   /** Removes what a run that was killed left behind. */
   async clean(): Promise<void> {
-    const names = await readdir(this.#root).catch(() => []);
+    const names = await readdir(this.#root).catch((): string[] => []);
     for (const name of names)
       if (name.endsWith('.tmp')) await rm(join(this.#root, name), { recursive: true, force: true });
   }
@@ -107,7 +111,11 @@ function statesOf(engine: TrainingEngine): TensorSource[] {
       name: state,
       dtype: 'f32' as const,
       shape,
-      data: () => engine.read(state, shape.reduce((n, d) => n * d, 1)),
+      data: () =>
+        engine.read(
+          state,
+          shape.reduce((n, d) => n * d, 1),
+        ),
     })),
   );
 }
@@ -121,7 +129,12 @@ export async function restore(
   const path = join(directory, stateFile);
   const state = await readJsonFile(path, {});
   const { format, step, tokens, fixed } = state;
-  if (format !== formatVersion || !Number.isSafeInteger(step) || !Number.isSafeInteger(tokens) || !isJsonObject(fixed))
+  if (
+    format !== formatVersion ||
+    !Number.isSafeInteger(step) ||
+    !Number.isSafeInteger(tokens) ||
+    !isJsonObject(fixed)
+  )
     throw new ModelFormatError(
       `${path}: expected format ${formatVersion} with step, tokens and fixed, got ${show(state)}`,
     );

@@ -66,8 +66,18 @@ export class TrainingEngine {
 
   /** Throws UnsupportedError for a model that cannot be trained, or a device that does not train. */
   static async open(options: EngineOptions): Promise<TrainingEngine> {
-    const { family, config, executor, compute, labelSmoothing, recompute, optimizer, nesterov, average, signal } =
-      options;
+    const {
+      family,
+      config,
+      executor,
+      compute,
+      labelSmoothing,
+      recompute,
+      optimizer,
+      nesterov,
+      average,
+      signal,
+    } = options;
     if (family.encode)
       throw new UnsupportedError(`train: encoder-decoder models (${family.name}) are not trained yet`);
     const session = executor.open(memoryParams({}));
@@ -82,7 +92,13 @@ export class TrainingEngine {
         recompute: false,
         gradients: false,
       });
-      const update = buildUpdateGraph({ weights, optimizer, nesterov, average, decays: (name) => decays(weights, name) });
+      const update = buildUpdateGraph({
+        weights,
+        optimizer,
+        nesterov,
+        average,
+        decays: (name) => decays(weights, name),
+      });
       const compiled: Executable[] = [];
       for (const graph of [loss.graph, evaluation.graph, buildNormGraph(weights), update])
         compiled.push(await session.compile(graph, { signal }));
@@ -117,7 +133,9 @@ export class TrainingEngine {
 
   /** Memory that a pass over sequences of those sizes takes, with all that is held; NaN where the device cannot tell. */
   estimate(bindings: { readonly T: number; readonly B1: number }): number {
-    const workspace = [this.#loss, this.#evaluation].map((graph) => graph.workspaceBytes?.(bindings) ?? Number.NaN);
+    const workspace = [this.#loss, this.#evaluation].map(
+      (graph) => graph.workspaceBytes?.(bindings) ?? Number.NaN,
+    );
     return this.#session.bytes + Math.max(...workspace);
   }
 
@@ -137,7 +155,11 @@ export class TrainingEngine {
     return await this.#lossOf(this.#evaluation, batch, signal);
   }
 
-  async #lossOf(executable: Executable, batch: PackedBatch, signal: AbortSignal | undefined): Promise<number> {
+  async #lossOf(
+    executable: Executable,
+    batch: PackedBatch,
+    signal: AbortSignal | undefined,
+  ): Promise<number> {
     const { tokens, positions, labels, starts, weights } = batch;
     const { loss } = await executable.run({
       inputs: { tokens, positions, labels, starts, loss_weights: weights },

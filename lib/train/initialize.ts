@@ -1,6 +1,6 @@
-import { philox4x32 } from '../ops/sampling/philox.js';
-import type { Initialization } from '../models/family.js';
 import { timeSlices } from '../exec/time_slices.js';
+import type { Initialization } from '../models/family.js';
+import { philox4x32 } from '../ops/sampling/philox.js';
 
 export interface InitializeOptions extends Initialization {
   readonly seed: number;

@@ -37,7 +37,10 @@ export function lossCurve(series: readonly Series[]): string {
       const [loss, step] = [bottom + (top - bottom) * share, Math.round(right * share)];
       return [
         `<line x1="${margin.left}" x2="${width - margin.right}" y1="${y(loss)}" y2="${y(loss)}" stroke="#dddddd"/>`,
-        text(`x="${margin.left - 8}" y="${y(loss)}" text-anchor="end" dominant-baseline="middle"`, loss.toFixed(2)),
+        text(
+          `x="${margin.left - 8}" y="${y(loss)}" text-anchor="end" dominant-baseline="middle"`,
+          loss.toFixed(2),
+        ),
         text(`x="${x(step)}" y="${height - margin.bottom + 18}" text-anchor="middle"`, String(step)),
       ];
     }),

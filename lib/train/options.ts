@@ -5,11 +5,21 @@ import type { Optimizer } from './update_graph.js';
 
 /** What happened in a training run, in order. */
 export type TrainEvent =
-  | { readonly type: 'start'; readonly parameters: number; readonly isa: string; readonly memoryEstimate: number }
+  | {
+      readonly type: 'start';
+      readonly parameters: number;
+      readonly isa: string;
+      readonly memoryEstimate: number;
+    }
   /** A checkpoint was found and the run goes on after its step. */
   | { readonly type: 'resume'; readonly step: number; readonly directory: string }
   | StepEvent
-  | { readonly type: 'evaluation'; readonly step: number; readonly loss: number; readonly bitsPerByte: number }
+  | {
+      readonly type: 'evaluation';
+      readonly step: number;
+      readonly loss: number;
+      readonly bitsPerByte: number;
+    }
   | { readonly type: 'checkpoint'; readonly step: number; readonly directory: string };
 
 /** One optimizer step. */
@@ -99,7 +109,8 @@ export type TrainSettings = {
   readonly [K in keyof Omit<TrainOptions, 'contextLength' | 'threads' | 'signal' | 'onEvent'>]-?: NonNullable<
     TrainOptions[K]
   >;
-} & Pick<TrainOptions, 'contextLength' | 'threads' | 'signal' | 'onEvent'> & ScheduleOptions;
+} & Pick<TrainOptions, 'contextLength' | 'threads' | 'signal' | 'onEvent'> &
+  ScheduleOptions;
 
 interface Rule {
   readonly min: number;
@@ -162,11 +173,13 @@ export const trainChoices: Readonly<Record<string, readonly string[]>> = choices
 /** Checks the options and fills in defaults. Throws InvalidArgumentError. */
 export function trainSettings(options: TrainOptions): TrainSettings {
   checkCall('train', options, { names: trainOptionNames, choices });
-  for (const [name, rule] of Object.entries(numbers)) checkNumber(name, options[name as keyof TrainOptions], rule);
+  for (const [name, rule] of Object.entries(numbers))
+    checkNumber(name, options[name as keyof TrainOptions], rule);
   const { output, steps } = options;
   if (typeof output !== 'string' || output === '')
     throw new InvalidArgumentError(`train: expected output to be a path, got ${String(output)}`);
-  if (steps === undefined) throw new InvalidArgumentError('train: expected steps, the number of optimizer steps');
+  if (steps === undefined)
+    throw new InvalidArgumentError('train: expected steps, the number of optimizer steps');
   const settings = {
     batchSize: 8,
     accumulation: 1,

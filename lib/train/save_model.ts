@@ -59,6 +59,7 @@ function configOf(family: string, { quantization_config: _, ...json }: JsonObjec
 
 function transposeOf(x: Float32Array, [rows, columns]: readonly [number, number]): Float32Array {
   const y = new Float32Array(x.length);
-  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) y[c * rows + r] = x[r * columns + c] as number;
+  for (let r = 0; r < rows; r++)
+    for (let c = 0; c < columns; c++) y[c * rows + r] = x[r * columns + c] as number;
   return y;
 }

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
-import { openTokenData } from '../data/open_token_data.js';
+import { tokenizerSha256 } from '../data/data_tokenizer.js';
+import { hasSplit, openTokenData } from '../data/open_token_data.js';
 import type { TokenBatches, TokenData } from '../data/token_data.js';
 import { abortError, InvalidArgumentError, throwIfAborted } from '../errors.js';
 import { cpuExecutor, cpuTraits } from '../exec/cpu.js';
 import { referenceExecutor } from '../exec/reference.js';
 import type { Compute } from '../ops/matmul.js';
-import { sha256OfTokenizer } from '../tokenizers/tokenizer_files.js';
 import { makeDirectory } from '../weights/model_directory.js';
 import { checkParams } from '../weights/param_source.js';
 import { Checkpoints, loadWeights, restore, type TrainerState } from './checkpoints.js';
@@ -57,8 +57,10 @@ export async function train(
   await using training = await openTokenData(data, { vocabSize });
   await checkTokenizer(training, trainable);
   await using validation =
-    settings.evaluateEvery > 0 ? await openTokenData(data, { split: 'validation', vocabSize, optional: true }) : null;
-  const run = await Run.open(trainable, training, validation ?? undefined, settings);
+    settings.evaluateEvery > 0 && (await hasSplit(data, 'validation'))
+      ? await openTokenData(data, { split: 'validation', vocabSize })
+      : undefined;
+  const run = await Run.open(trainable, training, validation, settings);
   try {
     return await run.finish();
   } finally {
@@ -68,7 +70,8 @@ export async function train(
 
 /** Data must come from the model's own tokenizer: ids of another mean other text. */
 async function checkTokenizer(data: TokenData, { directory }: TrainableModel): Promise<void> {
-  const own = directory === undefined ? undefined : await sha256OfTokenizer(directory);
+  // A directory without a tokenizer takes ids, and cannot be compared.
+  const own = directory === undefined ? undefined : await tokenizerSha256(directory).catch(() => undefined);
   if (own !== undefined && own !== data.tokenizerSha256)
     throw new InvalidArgumentError(
       `train: ${data.name}: expected tokens of the model's own tokenizer (${directory}, SHA-256 ${own.slice(0, 12)}…), got those of another (${data.tokenizerSha256.slice(0, 12)}…); prepare the data with it`,
@@ -100,7 +103,8 @@ class Run {
     settings: TrainSettings,
   ): Promise<Run> {
     const { signal } = settings;
-    const executor = settings.device === 'cpu' ? cpuExecutor({ threads: settings.threads }) : referenceExecutor;
+    const executor =
+      settings.device === 'cpu' ? cpuExecutor({ threads: settings.threads }) : referenceExecutor;
     const bf16 = settings.device === 'cpu' && cpuTraits(executor.isa).bf16Dot;
     const compute: Compute = settings.compute === 'auto' ? (bf16 ? 'bf16' : 'f32') : settings.compute;
     const engine = await TrainingEngine.open({
@@ -260,7 +264,10 @@ class Run {
     let [loss, tokens, epoch] = [0, 0, 0];
     for (let i = 0; i < settings.accumulation; i++) {
       const batch = await this.#batches.batch(step * settings.accumulation + i, { signal });
-      const packed = packRows(rowsOf(batch.ids, batch.documentStarts), { bosTokenId: this.#model.bosTokenId, weight });
+      const packed = packRows(rowsOf(batch.ids, batch.documentStarts), {
+        bosTokenId: this.#model.bosTokenId,
+        weight,
+      });
       loss += await engine.accumulate(packed, signal);
       tokens += packed.count;
       epoch = batch.epoch;
@@ -268,7 +275,8 @@ class Run {
     const gradientNorm = await engine.gradientNorm(signal);
     throwIfAborted(signal);
     const learningRate = learningRateAt(step, settings);
-    if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) throw this.#diverged(step, loss, learningRate);
+    if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm))
+      throw this.#diverged(step, loss, learningRate);
     const { maxGradientNorm } = settings;
     await engine.update({
       ...settings,
@@ -294,7 +302,8 @@ class Run {
   }
 
   #diverged(step: number, loss: number, learningRate: number): InvalidArgumentError {
-    const kept = this.#saved > 0 ? `the checkpoint of step ${this.#saved} is whole` : 'there is no checkpoint yet';
+    const kept =
+      this.#saved > 0 ? `the checkpoint of step ${this.#saved} is whole` : 'there is no checkpoint yet';
     return new InvalidArgumentError(
       `train: step ${step + 1}: expected a finite loss and gradient, got a loss of ${loss} at a learning rate of ${learningRate}; ${kept}; lower learningRate or maxGradientNorm, or warm up longer`,
     );
@@ -350,7 +359,10 @@ function contextLengthOf({ config }: TrainableModel, { contextLength }: TrainSet
 /** Rows of a batch, with the documents that begin in each. */
 function rowsOf(ids: Int32Array, starts: readonly Int32Array[]) {
   const length = ids.length / starts.length;
-  return starts.map((begins, row) => ({ ids: ids.subarray(row * length, (row + 1) * length), starts: begins }));
+  return starts.map((begins, row) => ({
+    ids: ids.subarray(row * length, (row + 1) * length),
+    starts: begins,
+  }));
 }
 
 /** The first windows of the validation split, whose weights add up to 1. */
@@ -363,7 +375,11 @@ async function validationBatches(
   const contextLength = contextLengthOf(model, settings);
   const window = windowLength(contextLength, model.bosTokenId);
   if (data.tokens < window) return [];
-  const { windowsPerEpoch, batch } = data.batches({ contextLength: window - 1, batchSize: 1, shuffle: false });
+  const { windowsPerEpoch, batch } = data.batches({
+    contextLength: window - 1,
+    batchSize: 1,
+    shuffle: false,
+  });
   const rows = Math.max(1, Math.min(windowsPerEpoch, Math.floor(settings.evaluationTokens / contextLength)));
   const batches: PackedBatch[] = [];
   for (let first = 0; first < rows; first += settings.batchSize) {

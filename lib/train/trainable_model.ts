@@ -40,7 +40,7 @@ export async function openTrainable(
 ): Promise<TrainableModel> {
   if (typeof model === 'string') {
     const directory = await directoryOf(model, { signal });
-    const files = await readdir(directory).catch(() => []);
+    const files = await readdir(directory).catch((): string[] => []);
     if (files.includes('config.json') && !files.some((name) => name.endsWith('.safetensors')))
       return fromConfig(await readJsonFile(join(directory, 'config.json'), { signal }), directory);
     const { family, config, checkpoint, params, bosTokenId } = await openTextModel(directory, { signal });
@@ -56,7 +56,7 @@ export async function openTrainable(
 function fromConfig(json: JsonObject, directory: string | undefined): TrainableModel {
   const reader = configReader(json, 'config.json');
   const family = textFamilyOf(reader, 'text');
-  checkBaseFields(reader, {});
+  checkBaseFields(reader);
   const config = family.readConfig(reader);
   const unknown = reader.ignored();
   if (unknown.length > 0)

@@ -1,11 +1,11 @@
 import { Graph } from '../ir/graph.js';
+import type { Value } from '../ir/value.js';
 import { adamw } from '../ops/adamw.js';
 import { add } from '../ops/binary.js';
 import { ema } from '../ops/ema.js';
 import { fill } from '../ops/fill.js';
 import { sgd } from '../ops/sgd.js';
 import { sumSquares } from '../ops/sum_squares.js';
-import type { Value } from '../ir/value.js';
 import { gradientState } from './loss_graph.js';
 
 export type Optimizer = 'adamw' | 'sgd';
@@ -36,7 +36,9 @@ export interface UpdateGraphOptions {
 /** Output `squares` [1]: the sum of the squares of all gradients. */
 export function buildNormGraph(weights: ReadonlyMap<string, readonly number[]>): Graph {
   const graph = new Graph();
-  const squares = [...weights].map(([name, shape]) => sumSquares(graph.state(gradientState(name), 'f32', shape)));
+  const squares = [...weights].map(([name, shape]) =>
+    sumSquares(graph.state(gradientState(name), 'f32', shape)),
+  );
   graph.output('squares', squares.reduce(add));
   return graph;
 }
@@ -45,7 +47,13 @@ export function buildNormGraph(weights: ReadonlyMap<string, readonly number[]>):
  * One optimizer step over all weights; gradients are 0 afterwards. Inputs: `hyper` and `hyper_without_decay` f32 [8], and with
  * averages `average` f32 [1], the share of the average that stays.
  */
-export function buildUpdateGraph({ weights, optimizer, nesterov, average, decays }: UpdateGraphOptions): Graph {
+export function buildUpdateGraph({
+  weights,
+  optimizer,
+  nesterov,
+  average,
+  decays,
+}: UpdateGraphOptions): Graph {
   const graph = new Graph();
   for (const [name, shape] of weights) {
     const state = (key: string): Value => graph.state(key, 'f32', shape);
@@ -61,11 +69,10 @@ export function buildUpdateGraph({ weights, optimizer, nesterov, average, decays
             grad,
             hyper,
           }).param
-        : sgd(
-            { param: state(name), momentum: state(optimizerState(first, name)), grad, hyper },
-            { nesterov },
-          ).param;
-    if (average) ema({ average: state(averageState(name)), param, hyper: graph.input('average', 'f32', [1]) });
+        : sgd({ param: state(name), momentum: state(optimizerState(first, name)), grad, hyper }, { nesterov })
+            .param;
+    if (average)
+      ema({ average: state(averageState(name)), param, hyper: graph.input('average', 'f32', [1]) });
     fill(grad, 0);
   }
   return graph;
