@@ -2,7 +2,7 @@ import { InvalidArgumentError } from '../errors.js';
 import type { TrainEvent, TrainOptions } from '../train/options.js';
 import { train } from '../train/train.js';
 import type { NewModel } from '../train/trainable_model.js';
-import { readJsonFile } from '../weights/json_file.js';
+import { type JsonObject, readJsonFile } from '../weights/json_file.js';
 import { locateModel } from './load_model.js';
 import { terminalProgress } from './progress.js';
 import { UsageError } from './report.js';
@@ -21,13 +21,13 @@ export async function runTrain(
   { config, json, ...flags }: TrainFlags,
   signal: AbortSignal,
 ): Promise<void> {
-  const file = config === undefined ? {} : await readJsonFile(config, { signal });
+  const file: JsonObject = config === undefined ? {} : await readJsonFile(config, { signal });
   const { resume, ...given } = flags;
   const {
     model: fileModel,
     data: fileData,
     ...rest
-  } = { ...file, ...given, ...(resume === false ? { resume } : {}) };
+  }: JsonObject = { ...file, ...given, ...(resume === false ? { resume } : {}) };
   const progress = terminalProgress();
   const source = await modelOf(model ?? fileModel, signal, progress);
   const prepared = data ?? fileData;
