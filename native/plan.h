@@ -194,6 +194,7 @@ Step LoadKvWrite(const StepLoader&);
 Step LoadKvCopy(const StepLoader&);
 Step LoadPagedAttention(const StepLoader&);
 Step LoadAttention(const StepLoader&);
+Step LoadAttentionGrad(const StepLoader&);
 Step LoadConv2d(const StepLoader&);
 Step LoadPool2d(const StepLoader&);
 Step LoadUpsample2d(const StepLoader&);

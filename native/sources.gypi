@@ -16,6 +16,7 @@
       "native/steps_basic.cc",
       "native/steps_int8.cc",
       "native/steps_linear.cc",
+      "native/steps_packed_attention.cc",
       "native/steps_peaks.cc",
       "native/steps_picture.cc",
       "native/steps_sample.cc",

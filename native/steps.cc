@@ -28,6 +28,7 @@ Step LoadStep(const StepLoader& loader, const std::string& kernel) {
       {"kv_copy", LoadKvCopy},
       {"paged_attention", LoadPagedAttention},
       {"attention", LoadAttention},
+      {"attention_grad", LoadAttentionGrad},
       {"conv2d", LoadConv2d},
       {"pool2d", LoadPool2d},
       {"upsample2d", LoadUpsample2d},

@@ -17,6 +17,7 @@
 #include "kernels/cpu/quantize_rows.h"
 #include "kernels/cpu/reduce.h"
 #include "kernels/cpu/rope.h"
+#include "kernels/cpu/training.h"
 
 #define TRIGA_PASTE_(a, b) a##b
 #define TRIGA_PASTE(a, b) TRIGA_PASTE_(a, b)
@@ -62,6 +63,7 @@ const CpuKernels TRIGA_TABLE = {
     {peak_compute_tiles, peak_scratch, peak_fma_run},
     peak_dot_kernel(),
     {peak_compute_tiles, peak_scratch, peak_int8_run},
+    &kTrainingKernels,
 };
 
 }  // namespace triga

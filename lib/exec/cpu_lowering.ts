@@ -257,6 +257,13 @@ export const cpuLowerings: Readonly<Record<string, (lowering: Lowering) => reado
       attention.map((n) => attr(node, n)),
     ),
   ],
+  attention_grad: ({ node }) => [
+    plain(
+      node,
+      ['q', 'k', 'v', 'dy', 'q_starts', 'k_starts', 'slopes'],
+      attention.map((n) => attr(node, n)),
+    ),
+  ],
   sample: ({ node }) => [plain(node, ['logits', 'row_floats', 'row_ints', 'lists'])],
 };
 

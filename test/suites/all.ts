@@ -1,5 +1,5 @@
 import { samples as activation } from './activation.js';
-import { attention, pagedAttention } from './attention.js';
+import { attention, attentionGrad, pagedAttention } from './attention.js';
 import { samples as binary } from './binary.js';
 import { kvCopy, kvWrite, ropeKvWrite } from './cache.js';
 import { conv2d, fusedConv2d } from './conv2d.js';
@@ -28,6 +28,7 @@ import { samples as unary } from './unary.js';
 export const suites: Readonly<Record<string, readonly Sample[]>> = {
   activation,
   attention,
+  attention_grad: attentionGrad,
   binary,
   concat,
   conv2d,
