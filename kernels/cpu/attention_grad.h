@@ -13,9 +13,10 @@ namespace {
 
 constexpr int64_t kGradRows = 24;  // a multiple of every kMaxTileRows
 
-// A tile's scratch memory: rows of `width` floats, head_dim in whole vectors, and of `keys`, in whole blocks.
+// A tile's scratch memory: rows of `width` floats, head_dim in whole vectors, and of `keys`, in whole
+// blocks, `stride` apart: not so many lines that all rows would fall into the same places of a cache.
 struct GradScratch {
-  int64_t width, keys;
+  int64_t width, keys, stride;
   float* k;        // [keys][width]
   float* k_lanes;  // [keys / 16][head_dim][16]
   float* v_lanes;
@@ -24,7 +25,7 @@ struct GradScratch {
   float* q;  // [kGradRows][width], times the scale
   float* dy;
   float* dq;
-  float* p;   // [kGradRows][keys]: scores, then the softmax
+  float* p;   // [kGradRows][stride]: scores, then the softmax
   float* ds;  // gradients of the softmax, then of the scores
   float* cap;  // what a soft cap multiplies gradients with; there only with one
 };
@@ -33,6 +34,7 @@ inline GradScratch grad_places(const PackedAttentionArgs& a, int64_t keys, float
   GradScratch s;
   s.width = ceil_div(a.head_dim, 16) * 16;
   s.keys = packed_blocks(keys) * kBlock;
+  s.stride = s.keys + 16;
   const auto take = [&](int64_t n) {
     float* place = at;
     at += n;
@@ -46,9 +48,9 @@ inline GradScratch grad_places(const PackedAttentionArgs& a, int64_t keys, float
   s.q = take(kGradRows * s.width);
   s.dy = take(kGradRows * s.width);
   s.dq = take(kGradRows * s.width);
-  s.p = take(kGradRows * s.keys);
-  s.ds = take(kGradRows * s.keys);
-  s.cap = a.softcap != 0 ? take(kGradRows * s.keys) : nullptr;
+  s.p = take(kGradRows * s.stride);
+  s.ds = take(kGradRows * s.stride);
+  s.cap = a.softcap != 0 ? take(kGradRows * s.stride) : nullptr;
   return s;
 }
 
@@ -56,8 +58,8 @@ inline size_t attention_grad_scratch(const AttentionGradArgs& a) {
   const PackedAttentionArgs& f = a.attention;
   const int64_t width = ceil_div(f.head_dim, 16) * 16, keys = packed_blocks(f.keys) * kBlock;
   const int64_t scores = f.softcap != 0 ? 3 : 2;
-  return static_cast<size_t>(keys * (5 * width + scores * kGradRows) + 3 * kGradRows * width) *
-         sizeof(float);
+  const int64_t rows = kGradRows * (3 * width + scores * (keys + 16));
+  return static_cast<size_t>(5 * keys * width + rows) * sizeof(float);
 }
 
 // One pair's keys, absolute in the sequence.
@@ -122,6 +124,13 @@ inline void grad_scores(float inverse, int64_t from, int64_t to, float* p, float
   }
 }
 
+// A head's rows lie far apart, where no hardware prefetches them.
+inline void prefetch_rows(const float* x, int64_t stride, int64_t begin, int64_t end, int64_t dim) {
+  for (int64_t r = begin; r < end; ++r) {
+    for (int64_t i = 0; i < dim; i += 16) prefetch(x + r * stride + i);
+  }
+}
+
 inline void copy_row(const float* x, int64_t dim, int64_t width, F32x16 scale, float* y) {
   for (int64_t i = 0; i < width; i += 16) (load_upto(x + i, dim - i) * scale).store(y + i);
 }
@@ -153,25 +162,30 @@ inline void attention_grad_rows(const AttentionGradArgs& g, const GradScratch& s
   }
   from = from / kBlock * kBlock;
   to = ceil_div(to, kBlock) * kBlock;
+  for (int64_t r = 0; r < count; ++r) prefetch_rows(g.dq + place(r), 0, 0, 1, dim);
+  for (int64_t r = kGradRows; r < least(2 * kGradRows, packed_pairs(a, b) - first); ++r) {
+    prefetch_rows(a.q + place(r), 0, 0, 1, dim);
+    prefetch_rows(g.dy + place(r), 0, 0, 1, dim);
+  }
   if (from < to) {
     const int64_t panels = s.width / 16, blocks = (to - from) / kBlock;
     const auto lanes = [&](const float* x, const float* k, float* y) {
-      product<false>({x, s.width, k + from * dim, 16, dim * 16, y + from, s.keys}, count, blocks, dim,
+      product<false>({x, s.width, k + from * dim, 16, dim * 16, y + from, s.stride}, count, blocks, dim,
                      false);
     };
     lanes(s.q, s.k_lanes, s.p);
     lanes(s.dy, s.v_lanes, s.ds);
     for (int64_t r = 0; r < count; ++r) {
-      float* p = s.p + r * s.keys;
-      float* cap = s.cap ? s.cap + r * s.keys : nullptr;
+      float* p = s.p + r * s.stride;
+      float* cap = s.cap ? s.cap + r * s.stride : nullptr;
       const float inverse = grad_softmax(a, pairs[r], from, to, p, cap);
-      grad_scores(inverse, from, to, p, s.ds + r * s.keys, cap);
+      grad_scores(inverse, from, to, p, s.ds + r * s.stride, cap);
     }
-    product<false>({s.ds + from, s.keys, s.k + from * s.width, s.width, 16, s.dq, s.width}, count,
+    product<false>({s.ds + from, s.stride, s.k + from * s.width, s.width, 16, s.dq, s.width}, count,
                    panels, to - from, false);
-    product<true>({s.p + from, s.keys, s.dy, s.width, 16, s.dv + from * s.width, s.width}, to - from,
+    product<true>({s.p + from, s.stride, s.dy, s.width, 16, s.dv + from * s.width, s.width}, to - from,
                   panels, count, true);
-    product<true>({s.ds + from, s.keys, s.q, s.width, 16, s.dk + from * s.width, s.width}, to - from,
+    product<true>({s.ds + from, s.stride, s.q, s.width, 16, s.dk + from * s.width, s.width}, to - from,
                   panels, count, true);
   }
   for (int64_t r = 0; r < count; ++r) {
@@ -204,8 +218,17 @@ inline void attention_grad_run(const AttentionGradArgs& g, int64_t begin, int64_
       F32x16::zero().store(s.dv + i);
     }
     const int64_t pairs = packed_pairs(a, b);
-    for (int64_t first = 0; first < pairs; first += kGradRows)
-      attention_grad_rows(g, s, b, kv_head, first, least(kGradRows, pairs - first));
+    for (int64_t first = 0; first < pairs; first += kGradRows) {
+      const int64_t next = least(pairs, first + kGradRows);
+      const int64_t from = first * keys / pairs, to = next * keys / pairs;
+      prefetch_rows(g.dk + at, stride, from, to, dim);
+      prefetch_rows(g.dv + at, stride, from, to, dim);
+      if (kv_head + 1 < a.kv_heads) {
+        prefetch_rows(a.k + at + dim, stride, from, to, dim);
+        prefetch_rows(a.v + at + dim, stride, from, to, dim);
+      }
+      attention_grad_rows(g, s, b, kv_head, first, next - first);
+    }
     for (int64_t j = 0; j < keys; ++j) {
       for (int64_t i = 0; i < dim; i += 16) {
         store_upto(F32x16::load(s.dk + j * s.width + i), g.dk + at + j * stride + i, dim - i);
