@@ -16,10 +16,12 @@
       "native/steps_basic.cc",
       "native/steps_int8.cc",
       "native/steps_linear.cc",
+      "native/steps_optimizer.cc",
       "native/steps_packed_attention.cc",
       "native/steps_peaks.cc",
       "native/steps_picture.cc",
       "native/steps_sample.cc",
+      "native/steps_training.cc",
       "kernels/cpu/dispatch.cc"
     ],
     "isa_sources": ["kernels/cpu/target.cc"],

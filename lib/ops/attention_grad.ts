@@ -2,6 +2,7 @@ import { defineOp, type RefTensor } from '../ir/define_op.js';
 import { expectShape, ShapeError, showType } from '../ir/shape.js';
 import type { Value } from '../ir/value.js';
 import type { AttentionAttrs } from './attention_attrs.js';
+import { trainingOnly } from './excluded.js';
 
 interface Operands {
   readonly q: RefTensor;
@@ -83,7 +84,7 @@ const attentionGradOp = defineOp({
     return { dq: q, dk: k, dv: v };
   },
   gradient: 'none',
-  onnx: { excluded: 'training runs on the CPU' },
+  onnx: trainingOnly,
   reference({ q, k, v, dy, q_starts, k_starts, slopes }, attrs, to) {
     const [, heads, d] = q.shape as [number, number, number];
     const kvHeads = k.shape[1] as number;

@@ -103,12 +103,7 @@ function paged(heads: Heads, [rows, sequences]: [string, Lengths], mask: Mask): 
 }
 
 /** With `grad` an operand of attention_grad more. */
-function packed(
-  heads: Heads,
-  [rows, sequences]: [string, Lengths],
-  mask: Mask,
-  grad = false,
-): Sample {
+function packed(heads: Heads, [rows, sequences]: [string, Lengths], mask: Mask, grad = false): Sample {
   const { h, kv, d } = heads;
   const T = sequences.reduce((n, [q]) => n + q, 0);
   const S = sequences.reduce((n, [, keys]) => n + keys, 0);
