@@ -1,8 +1,8 @@
 // Steps of rotary positions, the KV cache and attention.
 #include <cstring>
 #include <string>
-#include <vector>
 
+#include "native/attention_shape.h"
 #include "native/error.h"
 #include "native/plan.h"
 
@@ -33,16 +33,6 @@ void CheckSlots(const StepLoader& l, int32_t slots, int64_t blocks) {
                  });
 }
 
-// Sequence boundaries ascend from 0 to the rows.
-void CheckStarts(const RunContext& c, int32_t starts, int64_t rows) {
-  const int64_t n = c.Count(starts);
-  if (n < 1 || c.I32(starts)[0] != 0 || c.I32(starts)[n - 1] != rows)
-    Fail("attention: starts that do not span the rows");
-  for (int64_t i = 1; i < n; ++i) {
-    if (c.I32(starts)[i] < c.I32(starts)[i - 1]) Fail("attention: starts that descend");
-  }
-}
-
 // Where position p of a cache keeps number d of kv head h: keys, then values.
 int64_t KeyAt(const Caches& s, int64_t slot, int64_t h, int64_t d) {
   return ((slot / kBlock * s.kv_heads + h) * s.head_dim + d) * kBlock + slot % kBlock;
@@ -61,33 +51,20 @@ void WriteRow(const Caches& s, const float* k, const float* v, int64_t slot, flo
   }
 }
 
-// Attributes of both attentions: scale, causal, window, softcap.
-struct AttentionShape {
-  int32_t q, y, slopes;
-  int64_t heads, kv_heads, head_dim, window;
-  int32_t causal;
-  float scale, softcap;
+}  // namespace
 
-  AttentionArgs Args(const RunContext& c) const {
-    AttentionArgs a{};
-    a.q = c.F32(q);
-    a.y = c.F32(y);
-    a.slopes = c.F32(slopes);
-    a.heads = heads;
-    a.kv_heads = kv_heads;
-    a.head_dim = head_dim;
-    a.q_stride = a.y_stride = heads * head_dim;
-    a.window = window;
-    a.causal = causal;
-    a.scale = scale;
-    a.softcap = softcap;
-    return a;
+void CheckStarts(const RunContext& c, int32_t starts, int64_t rows) {
+  const int64_t n = c.Count(starts);
+  if (n < 1 || c.I32(starts)[0] != 0 || c.I32(starts)[n - 1] != rows)
+    Fail("attention: starts that do not span the rows");
+  for (int64_t i = 1; i < n; ++i) {
+    if (c.I32(starts)[i] < c.I32(starts)[i - 1]) Fail("attention: starts that descend");
   }
-};
+}
 
-AttentionShape LoadShape(const StepLoader& l, int32_t slopes, int64_t kv_heads, int64_t head_dim) {
+AttentionShape LoadAttentionShape(const StepLoader& l, int32_t slopes, int64_t kv_heads,
+                                  int64_t head_dim) {
   AttentionShape s{l.In(0, DType::kF32),
-                   l.Out(0, DType::kF32),
                    slopes,
                    0,
                    kv_heads,
@@ -96,7 +73,6 @@ AttentionShape LoadShape(const StepLoader& l, int32_t slopes, int64_t kv_heads, 
                    static_cast<int32_t>(l.Int(1, 0, 1)),
                    static_cast<float>(l.Attr(0)),
                    static_cast<float>(l.Attr(3))};
-  l.ExpectSameShape(s.q, s.y);
   l.Expect(l.Rank(s.q) == 3 && l.Fixed(s.q, 2) == head_dim, "q of [T, H, D]");
   s.heads = l.Fixed(s.q, 1);
   l.Expect(kv_heads > 0 && s.heads % kv_heads == 0 && head_dim > 0,
@@ -105,8 +81,6 @@ AttentionShape LoadShape(const StepLoader& l, int32_t slopes, int64_t kv_heads, 
     l.Expect(l.Rank(slopes) == 1 && l.Fixed(slopes, 0) == s.heads, "a slope for each head");
   return s;
 }
-
-}  // namespace
 
 // Inputs positions, inv_freq, set?; attribute scale.
 Step LoadRopeTable(const StepLoader& l) {
@@ -233,7 +207,10 @@ Step LoadPagedAttention(const StepLoader& l) {
   const Caches s = LoadCaches(l, l.In(1, DType::kF32), l.In(2, DType::kF32));
   const int32_t starts = l.In(3, DType::kI32), lens = l.In(4, DType::kI32),
                 tables = l.In(5, DType::kI32);
-  const AttentionShape shape = LoadShape(l, l.Optional(6, DType::kF32), s.kv_heads, s.head_dim);
+  const AttentionShape shape =
+      LoadAttentionShape(l, l.Optional(6, DType::kF32), s.kv_heads, s.head_dim);
+  const int32_t y = l.Out(0, DType::kF32);
+  l.ExpectSameShape(shape.q, y);
   l.Expect(l.Rank(tables) == 2 && l.Rank(lens) == 1 && l.DimOf(tables, 0) == l.DimOf(lens, 0),
            "a block table for each sequence");
   const int32_t q = shape.q, causal = shape.causal;
@@ -259,7 +236,18 @@ Step LoadPagedAttention(const StepLoader& l) {
                  });
   const Kernel<AttentionArgs> kernel = l.kernels.attention;
   const auto args = [=](const RunContext& c) {
-    AttentionArgs a = shape.Args(c);
+    AttentionArgs a{};
+    a.q = c.F32(shape.q);
+    a.y = c.F32(y);
+    a.slopes = c.F32(shape.slopes);
+    a.heads = shape.heads;
+    a.kv_heads = shape.kv_heads;
+    a.head_dim = shape.head_dim;
+    a.q_stride = a.y_stride = shape.heads * shape.head_dim;
+    a.window = shape.window;
+    a.causal = shape.causal;
+    a.scale = shape.scale;
+    a.softcap = shape.softcap;
     a.k_cache = c.F32(s.k);
     a.v_cache = c.F32(s.v);
     a.q_starts = c.I32(starts);
@@ -271,69 +259,6 @@ Step LoadPagedAttention(const StepLoader& l) {
   };
   return {"", [=](const RunContext& c) { c.Run(kernel, args(c)); },
           [=](const RunContext& c) { return ScratchOf(kernel, args(c)); }};
-}
-
-// Inputs q, k, v, q_starts, k_starts, slopes?; attributes as above. Keys and values go into blocks first: the same kernel.
-Step LoadAttention(const StepLoader& l) {
-  const int32_t k = l.In(1, DType::kF32), v = l.In(2, DType::kF32), q_starts = l.In(3, DType::kI32),
-                k_starts = l.In(4, DType::kI32);
-  l.ExpectSameShape(k, v);
-  l.Expect(l.Rank(k) == 3, "k of [S, Hkv, D]");
-  const AttentionShape shape =
-      LoadShape(l, l.Optional(5, DType::kF32), l.Fixed(k, 1), l.Fixed(k, 2));
-  const int32_t q = shape.q;
-  l.CheckNumbers(l.Key("packed", {q, k, q_starts, k_starts}), {q_starts, k_starts},
-                 [=](const RunContext& c) {
-                   CheckStarts(c, q_starts, c.Size(q, 0));
-                   CheckStarts(c, k_starts, c.Size(k, 0));
-                   if (c.Count(q_starts) != c.Count(k_starts))
-                     Fail("attention: starts of different lengths");
-                   if (!shape.causal) return;
-                   for (int64_t b = 0; b + 1 < c.Count(q_starts); ++b) {
-                     const int32_t* qs = c.I32(q_starts) + b;
-                     const int32_t* ks = c.I32(k_starts) + b;
-                     if (ks[1] - ks[0] < qs[1] - qs[0])
-                       Fail("attention: fewer keys than queries in a causal sequence");
-                   }
-                 });
-  const Kernel<AttentionArgs> kernel = l.kernels.attention;
-  return {"",
-          [=](const RunContext& c) {
-            const int64_t batch = c.Count(q_starts) - 1, width = shape.kv_heads * shape.head_dim;
-            std::vector<int32_t> lens(static_cast<size_t>(batch));
-            int64_t blocks = 0, longest = 0;
-            for (int64_t b = 0; b < batch; ++b) {
-              lens[static_cast<size_t>(b)] = c.I32(k_starts)[b + 1] - c.I32(k_starts)[b];
-              const int64_t own = (lens[static_cast<size_t>(b)] + kBlock - 1) / kBlock;
-              blocks += own;
-              longest = std::max(longest, own);
-            }
-            std::vector<int32_t> tables(static_cast<size_t>(batch * longest));
-            const Memory keys(static_cast<size_t>(blocks * kBlock * width) * sizeof(float)),
-                values(keys.bytes());
-            const Caches s{0, 0, blocks, shape.kv_heads, shape.head_dim};
-            int32_t next = 0;
-            for (int64_t b = 0; b < batch; ++b) {
-              const int64_t first = next;
-              for (int64_t j = 0; j < lens[static_cast<size_t>(b)]; ++j) {
-                if (j % kBlock == 0) tables[static_cast<size_t>(b * longest + j / kBlock)] = next++;
-                const int64_t row = (c.I32(k_starts)[b] + j) * width;
-                WriteRow(s, c.F32(k) + row, c.F32(v) + row, first * kBlock + j,
-                         reinterpret_cast<float*>(keys.data()),
-                         reinterpret_cast<float*>(values.data()));
-              }
-            }
-            AttentionArgs a = shape.Args(c);
-            a.k_cache = reinterpret_cast<const float*>(keys.data());
-            a.v_cache = reinterpret_cast<const float*>(values.data());
-            a.q_starts = c.I32(q_starts);
-            a.context_lens = lens.data();
-            a.block_tables = tables.data();
-            a.batch = batch;
-            a.max_blocks = longest;
-            c.Run(kernel, a);
-          },
-          [=](const RunContext& c) { return ScratchOf(kernel, shape.Args(c)); }};
 }
 
 }  // namespace triga

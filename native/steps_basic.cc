@@ -1,29 +1,34 @@
 // Steps without weights or caches: norms, elementwise, reductions, copies.
-#include <cstring>
 #include <string>
 
+#include "kernels/cpu/kernel_training.h"
 #include "native/error.h"
 #include "native/plan.h"
 
 namespace triga {
 namespace {
 
-const float* VectorOf(const StepLoader& l, int32_t v, int64_t n) {
-  if (v < 0) return nullptr;
-  const Param& p = l.ParamOf(v, ParamLayout::kVector);
-  l.Expect(p.n * p.k == n && !p.gated, "a number for each column");
-  return reinterpret_cast<const float*>(p.data);
+// A parameter, or what training has in its place: a state or a computed value.
+void ExpectVector(const StepLoader& l, int32_t v, int64_t n) {
+  if (v < 0) return;
+  if (l.Value(v).source == Source::kParam) {
+    const Param& p = l.ParamOf(v, ParamLayout::kVector);
+    l.Expect(p.n * p.k == n && !p.gated, "a number for each column");
+  } else {
+    l.Expect(l.Rank(v) == 1 && l.Fixed(v, 0) == n, "a number for each column");
+  }
 }
 
 // Inputs x, weight, bias?; attribute eps. What is left out is where the result goes.
 std::function<NormArgs(const RunContext&)> NormOf(const StepLoader& l) {
   const int32_t x = l.In(0, DType::kF32);
   const int64_t cols = l.Fixed(x, l.Rank(x) - 1);
-  const float* weight = VectorOf(l, l.In(1, DType::kF32), cols);
-  const float* bias = VectorOf(l, l.Optional(2, DType::kF32), cols);
+  const int32_t weight = l.In(1, DType::kF32), bias = l.Optional(2, DType::kF32);
+  for (const int32_t v : {weight, bias}) ExpectVector(l, v, cols);
   const float eps = static_cast<float>(l.Attr(0));
   return [=](const RunContext& c) {
-    return NormArgs{c.F32(x), weight, bias, nullptr, c.Rows(x), cols, cols, cols, eps};
+    return NormArgs{c.F32(x),  c.F32(weight), c.F32(bias), nullptr, c.Rows(x),
+                    cols, cols, cols, eps};
   };
 }
 
@@ -208,15 +213,34 @@ Step LoadGatherRows(const StepLoader& l) {
         throw EngineError(ErrorCode::kInternal, "gather_rows: a row out of range");
     }
   });
+  const Kernel<GatherArgs> kernel = l.kernels.training->gather;
   return {"",
           [=](const RunContext& c) {
-            const int64_t count = c.Count(rows);
-            const size_t width = count ? static_cast<size_t>(c.Count(y) / count) : 0;
-            for (int64_t i = 0; i < count; ++i) {
-              std::memcpy(c.F32(y) + static_cast<size_t>(i) * width,
-                          c.F32(x) + static_cast<size_t>(c.I32(rows)[i]) * width,
-                          width * sizeof(float));
-            }
+            const int64_t count = c.Count(rows), width = count ? c.Count(y) / count : 0;
+            c.Run(kernel, GatherArgs{c.F32(x), c.I32(rows), c.F32(y), count, width});
+          },
+          nullptr};
+}
+
+// Inputs w [V, C] in rows, ids [...]: a table that is no parameter.
+Step LoadEmbeddingRows(const StepLoader& l) {
+  const int32_t w = l.In(0, DType::kF32), ids = l.In(1, DType::kI32), y = l.Out(0, DType::kF32);
+  l.ExpectNumberARow(ids, y);
+  l.Expect(l.Rank(w) == 2 && l.DimOf(w, 1) == l.DimOf(y, l.Rank(y) - 1), "y as wide as the table");
+  l.CheckNumbers(l.Key("rows", {w, ids}), {ids}, [=](const RunContext& c) {
+    for (int64_t i = 0; i < c.Count(ids); ++i) {
+      if (c.I32(ids)[i] < 0 || c.I32(ids)[i] >= c.Size(w, 0)) {
+        throw EngineError(ErrorCode::kInvalidArgument,
+                          "expected ids from 0 to " + std::to_string(c.Size(w, 0) - 1) + ", got " +
+                              std::to_string(c.I32(ids)[i]));
+      }
+    }
+  });
+  const Kernel<GatherArgs> kernel = l.kernels.training->gather;
+  return {"",
+          [=](const RunContext& c) {
+            c.Run(kernel,
+                  GatherArgs{c.F32(w), c.I32(ids), c.F32(y), c.Count(ids), c.Size(w, 1)});
           },
           nullptr};
 }

@@ -5,8 +5,11 @@ import { Graph } from '../lib/ir/graph.js';
 import { evalShape } from '../lib/ir/shape.js';
 import type { NamedValues, Value } from '../lib/ir/value.js';
 import { verify } from '../lib/ir/verify.js';
+import { accumulate } from '../lib/ops/accumulate.js';
+import { add } from '../lib/ops/binary.js';
 import { kvBlockSize, kvWrite } from '../lib/ops/kv_write.js';
 import { pagedAttention } from '../lib/ops/paged_attention.js';
+import { scalar } from '../lib/ops/scalar.js';
 import type { Tensor } from '../lib/tensor.js';
 import { availableIsas } from '../lib/testing.js';
 import { memoryParams } from '../lib/weights/param_source.js';
@@ -120,16 +123,26 @@ function readCaches(graph: Graph, k_cache: Value, v_cache: Value): void {
   graph.output('keys', keys);
 }
 
+/** A state other than a cache with its numbers: runs begin with zeros. */
+const filled = (graph: Graph, name: string, value: Value, { from, shape, data }: SampleInput): Value =>
+  from === 'state' && !name.endsWith('_cache')
+    ? accumulate(value, graph.constant('f32', shape as number[], data))
+    : value;
+
 /** The graph that applies `op` to a sample's operands; its parameters and states are named with the sample's name. */
 export function programOf(op: string, sample: Sample): Program {
   const graph = new Graph();
   const entries = Object.entries(sample.inputs);
   const nameOf = (name: string, from: SampleInput['from']): string =>
     from === 'param' || from === 'state' ? `${sample.name}: ${name}` : name;
-  const leaves = Object.fromEntries(entries.map(([name, i]) => [name, leaf(graph, nameOf(name, i.from), i)]));
+  const leaves = Object.fromEntries(
+    entries.map(([name, i]) => [name, filled(graph, name, leaf(graph, nameOf(name, i.from), i), i)]),
+  );
   const outputs = applyOp(opNamed(op), fillCaches(graph, leaves, sample.inputs), sample.attrs);
   const { k_cache, v_cache, ...rest } = outputs;
-  for (const [name, value] of Object.entries(rest)) graph.output(name, value);
+  // A state is no output; what it holds is.
+  for (const [name, value] of Object.entries(rest))
+    graph.output(name, value.state === undefined ? value : add(value, scalar(value, 0)));
   if (k_cache && v_cache) readCaches(graph, k_cache, v_cache);
   verify(graph);
   const numbers = (from: SampleInput['from']) =>

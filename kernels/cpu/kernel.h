@@ -371,6 +371,8 @@ size_t ScratchOf(const Kernel<Args>& kernel, const Args& args) {
   return kernel.scratch ? kernel.scratch(args) : 0;
 }
 
+struct TrainingKernels;  // kernel_training.h
+
 struct CpuKernels {
   const char* isa;
   Kernel<LinearArgs> linear_f32, linear_f16, linear_bf16;  // f32 activations
@@ -402,6 +404,7 @@ struct CpuKernels {
   Kernel<PeakComputeArgs> peak_fma;   // f32
   Kernel<PeakComputeArgs> peak_dot;   // as linear_bf16_dot multiplies; run is null where that is
   Kernel<PeakComputeArgs> peak_int8;  // as linear_q8 multiplies
+  const TrainingKernels* training;
 };
 
 // Names of the levels that this binary has and this CPU (and operating system) can run, best first.

@@ -55,31 +55,60 @@ TRIGA_INLINE int64_t outer_per_tile(int64_t n, int64_t inner) {
   return most(1, kReduceChunk / most(1, n * inner));
 }
 
+constexpr int64_t kReduceColumns = 64;  // of the inner axis, a tile
+constexpr int64_t kReduceAhead = 16;    // rows that are asked for ahead
+
+// The columns [c, c + V · 16) of one outer index: each column's own chain, whatever V.
+template <int V>
+void reduce_columns(const float* x, float* y, int64_t n, int64_t inner, int64_t lanes, bool is_sum) {
+  F32x16 total[V];
+  for (int v = 0; v < V; ++v) total[v] = F32x16::set(is_sum ? 0 : -HUGE_VALF);
+  for (int64_t i = 0; i < n; i += kColumnPiece) {
+    F32x16 piece[V];
+    for (int v = 0; v < V; ++v) piece[v] = is_sum ? F32x16::zero() : total[v];
+    for (int64_t j = i; j < least(i + kColumnPiece, n); ++j) {
+      const float* row = x + j * inner;
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) {
+        prefetch(row + kReduceAhead * inner + v * 16);
+        const F32x16 e = load_upto(row + v * 16, lanes - v * 16);
+        piece[v] = is_sum ? piece[v] + e : max_nan(piece[v], e);
+      }
+    }
+    for (int v = 0; v < V; ++v) total[v] = is_sum ? total[v] + piece[v] : piece[v];
+  }
+  for (int v = 0; v < V; ++v) store_upto(total[v], y + v * 16, lanes - v * 16);
+}
+
+TRIGA_INLINE int64_t reduce_outer_per_tile(const ReduceArgs& a) {
+  return outer_per_tile(a.n, least(a.inner, kReduceColumns));
+}
+// (chunks of outer, columns).
 inline int64_t reduce_tiles(const ReduceArgs& a) {
-  return a.inner == 0 ? 0 : ceil_div(a.outer, outer_per_tile(a.n, a.inner));
+  return ceil_div(a.outer, reduce_outer_per_tile(a)) * ceil_div(a.inner, kReduceColumns);
 }
 inline void reduce_run(const ReduceArgs& a, int64_t begin, int64_t end, void*) {
-  const int64_t per = outer_per_tile(a.n, a.inner);
   const bool is_sum = a.op == ReduceOp::kSum;
-  for (int64_t o = begin * per; o < least(end * per, a.outer); ++o) {
-    const float* x = a.x + o * a.n * a.inner;
-    float* y = a.y + o * a.inner;
-    if (a.inner == 1) {
-      *y = is_sum ? reduce_sum(x, a.n) : reduce_max(x, a.n);
-      continue;
+  const int64_t per = reduce_outer_per_tile(a);
+  if (a.inner == 1) {
+    for (int64_t o = begin * per; o < least(end * per, a.outer); ++o) {
+      const float* x = a.x + o * a.n;
+      a.y[o] = is_sum ? reduce_sum(x, a.n) : reduce_max(x, a.n);
     }
-    for (int64_t c = 0; c < a.inner; c += 16) {
-      const int64_t lanes = a.inner - c;
-      F32x16 total = F32x16::set(is_sum ? 0 : -HUGE_VALF);
-      for (int64_t i = 0; i < a.n; i += kColumnPiece) {
-        F32x16 piece = is_sum ? F32x16::zero() : total;
-        for (int64_t j = i; j < least(i + kColumnPiece, a.n); ++j) {
-          const F32x16 v = load_upto(x + j * a.inner + c, lanes);
-          piece = is_sum ? piece + v : max_nan(piece, v);
-        }
-        total = is_sum ? total + piece : piece;
+    return;
+  }
+  const int64_t blocks = ceil_div(a.inner, kReduceColumns);
+  for (int64_t tile = begin; tile < end; ++tile) {
+    const int64_t from = tile % blocks * kReduceColumns, to = least(from + kReduceColumns, a.inner);
+    for (int64_t o = tile / blocks * per; o < least((tile / blocks + 1) * per, a.outer); ++o) {
+      const float* x = a.x + o * a.n * a.inner;
+      float* y = a.y + o * a.inner;
+      int64_t c = from;
+      if (to - c > 48) {
+        reduce_columns<4>(x + c, y + c, a.n, a.inner, a.inner - c, is_sum);
+        c = to;
       }
-      store_upto(total, y + c, lanes);
+      for (; c < to; c += 16) reduce_columns<1>(x + c, y + c, a.n, a.inner, a.inner - c, is_sum);
     }
   }
 }

@@ -17,6 +17,7 @@
 #include "kernels/cpu/quantize_rows.h"
 #include "kernels/cpu/reduce.h"
 #include "kernels/cpu/rope.h"
+#include "kernels/cpu/training.h"
 #include "kernels/cpu/transpose.h"
 
 #define TRIGA_PASTE_(a, b) a##b
@@ -64,6 +65,7 @@ const CpuKernels TRIGA_TABLE = {
     {peak_compute_tiles, peak_scratch, peak_fma_run},
     peak_dot_kernel(),
     {peak_compute_tiles, peak_scratch, peak_int8_run},
+    &kTrainingKernels,
 };
 
 }  // namespace triga

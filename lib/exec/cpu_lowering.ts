@@ -7,40 +7,15 @@ import { poolFunctions } from '../ops/pool2d.js';
 import { reduceFunctions } from '../ops/reduce.js';
 import { unaryFunctions } from '../ops/unary.js';
 import type { KernelCall, Operand, ParamRequest } from '../plan/kernel_call.js';
+import { attr, indexOf, input, type Lowering, plain } from './lowering.js';
+import { trainingLowerings } from './training_lowering.js';
 
-/** Makes a value that only the plan knows: room that a kernel works in. */
-export type MakeRoom = (dtype: Value['dtype'], shape: Value['shape']) => Value;
+export type { CpuTraits, MakeRoom } from './lowering.js';
 
 /** Output columns of a weight panel: kPanel in kernels/cpu/kernel.h. */
 const panel = 16;
 
-/** What lowering needs to know of the CPU level. */
-export interface CpuTraits {
-  /** bf16 weights are multiplied with activations rounded to bf16. */
-  readonly bf16Dot: boolean;
-}
-
-interface Lowering {
-  readonly node: Node;
-  readonly room: MakeRoom;
-  readonly traits: CpuTraits;
-}
-
 const weights = (...parts: readonly Value[]): ParamRequest => ({ layout: 'panels', gated: false, parts });
-const input = (node: Node, name: string): Value => {
-  const value = node.inputs[name];
-  if (!value) throw new ShapeError(`${node.op}: input "${name}" is missing`);
-  return value;
-};
-const attr = (node: Node, name: string): number => Number(node.attrs[name] ?? 0);
-const indexOf = (table: object, name: unknown): number => Object.keys(table).indexOf(String(name));
-const plain = (node: Node, names: readonly string[], attrs: readonly number[] = []): KernelCall => ({
-  kernel: node.op,
-  inputs: names.map((n) => node.inputs[n]),
-  outputs: Object.values(node.outputs),
-  attrs,
-});
-
 interface LinearParts {
   readonly weight: ParamRequest;
   readonly bias: ParamRequest | undefined;
@@ -205,6 +180,14 @@ const conv2d = (node: Node): KernelCall => ({
   ],
 });
 
+/** A table that is no parameter (one that is trained) lies in rows. */
+function embedding(node: Node): KernelCall {
+  const w = input(node, 'w');
+  if (w.kind === 'state' || w.kind === 'node')
+    return { ...plain(node, ['w', 'ids']), kernel: 'embedding_rows' };
+  return { ...plain(node, ['w', 'ids']), inputs: [weights(w), input(node, 'ids')] };
+}
+
 const attention = ['scale', 'causal', 'window', 'softcap'];
 
 /** The kernel steps of each op that the CPU has kernels for. What is not here is decomposed; a primitive that is not here cannot run. */
@@ -251,14 +234,7 @@ export const cpuLowerings: Readonly<Record<string, (lowering: Lowering) => reado
   quantized_linear: (lowering) => [plainLinear(lowering)],
   quantize_rows: ({ node }) => [plain(node, ['x'])],
   fused_linear: (lowering) => [fusedLinear(lowering)],
-  embedding: ({ node }) => [
-    {
-      kernel: 'embedding',
-      inputs: [weights(input(node, 'w')), input(node, 'ids')],
-      outputs: [node.outputs.y as Value],
-      attrs: [],
-    },
-  ],
+  embedding: ({ node }) => [embedding(node)],
   gather_rows: ({ node }) => [plain(node, ['x', 'rows'])],
   rms_norm: ({ node }) => [plain(node, ['x', 'weight'], [attr(node, 'eps')])],
   layer_norm: ({ node }) => [plain(node, ['x', 'weight', 'bias'], [attr(node, 'eps')])],
@@ -309,6 +285,7 @@ export const cpuLowerings: Readonly<Record<string, (lowering: Lowering) => reado
     ),
   ],
   sample: ({ node }) => [plain(node, ['logits', 'row_floats', 'row_ints', 'lists'])],
+  ...trainingLowerings,
 };
 
 /** Primitives that the CPU does without, and why. */

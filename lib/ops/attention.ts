@@ -3,6 +3,7 @@ import type { OnnxBuilder, OnnxName, OnnxValue } from '../ir/onnx_builder.js';
 import { expectShape, type Shape, ShapeError, showType } from '../ir/shape.js';
 import type { TensorType, Value } from '../ir/value.js';
 import type { AttentionAttrs } from './attention_attrs.js';
+import { attentionGrad } from './attention_grad.js';
 import {
   denseAttention,
   type Places,
@@ -139,7 +140,11 @@ const attentionOp = defineOp({
     expectShape('attention', 'k_starts', k_starts, q_starts.shape);
     return inferAttention('attention', q, kvHeads, d, slopes);
   },
-  gradient: 'pending',
+  gradient({ inputs, attrs, gradients: { y: dy } }) {
+    if (!dy) return {};
+    const { dq, dk, dv } = attentionGrad({ ...inputs, dy }, attrs);
+    return { q: dq, k: dk, v: dv };
+  },
   onnx: ({ inputs, attrs, outputs, onnx }) => ({
     y: onnx.reshape(packedAttention(inputs, attrs, onnx), outputs.y.shape),
   }),

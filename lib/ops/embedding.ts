@@ -1,6 +1,7 @@
 import { defineOp, f32 } from '../ir/define_op.js';
 import { ShapeError, showType } from '../ir/shape.js';
 import type { Value } from '../ir/value.js';
+import { embeddingGrad } from './embedding_grad.js';
 
 const embeddingOp = defineOp({
   kind: 'primitive',
@@ -12,7 +13,8 @@ const embeddingOp = defineOp({
     if (c === undefined) throw new ShapeError(`embedding: expected a table of [V,C], got ${showType(w)}`);
     return { y: f32([...ids.shape, c]) };
   },
-  gradient: 'pending',
+  gradient: ({ inputs: { w, ids }, gradients: { y: dy } }) =>
+    dy ? { w: embeddingGrad(ids, dy, w.shape[0] ?? 0) } : {},
   onnx({ inputs: { w, ids }, onnx }) {
     // Gathered as it is stored, and widened after.
     const y = onnx.op('Gather', [w.id, ids.id]);

@@ -1,6 +1,8 @@
 import { defineOp } from '../ir/define_op.js';
-import { expectShape } from '../ir/shape.js';
+import { expectShape, sizeOf } from '../ir/shape.js';
 import type { Value } from '../ir/value.js';
+import { embeddingGrad } from './embedding_grad.js';
+import { reshape } from './reshape.js';
 
 const gatherRowsOp = defineOp({
   kind: 'primitive',
@@ -11,7 +13,12 @@ const gatherRowsOp = defineOp({
     expectShape('gather_rows', 'rows', rows, [undefined]);
     return { y: { dtype: x.dtype, shape: [rows.shape[0] ?? 0, ...x.shape.slice(1)] } };
   },
-  gradient: 'pending',
+  gradient({ inputs: { x, rows }, gradients: { y: dy } }) {
+    if (!dy || x.dtype !== 'f32') return {};
+    const width = sizeOf(x.shape.slice(1));
+    const dx = embeddingGrad(rows, reshape(dy, [rows.shape[0] ?? 0, width]), x.shape[0] ?? 0);
+    return { x: reshape(dx, x.shape) };
+  },
   onnx: ({ inputs: { x, rows }, onnx }) => ({ y: onnx.op('Gather', [x.id, rows.id]) }),
   reference({ x, rows }, _attrs, { y }) {
     const width = x.shape.slice(1).reduce((a, d) => a * d, 1);

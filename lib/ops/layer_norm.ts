@@ -2,6 +2,7 @@ import { defineOp, f32 } from '../ir/define_op.js';
 import { expectShape } from '../ir/shape.js';
 import type { Value } from '../ir/value.js';
 import { add, mul, sub } from './binary.js';
+import { layerNormGrad } from './layer_norm_grad.js';
 import { meanLast } from './reduce.js';
 import { scalar } from './scalar.js';
 import { unary } from './unary.js';
@@ -26,6 +27,11 @@ const layerNormOp = defineOp({
     const centered = sub(x, meanLast(x));
     const scale = unary('rsqrt', add(meanLast(mul(centered, centered)), scalar(x, eps)));
     return { y: add(mul(mul(centered, scale), weight), bias) };
+  },
+  gradient({ inputs: { x, weight }, attrs: { eps }, gradients: { y: dy } }) {
+    if (!dy) return {};
+    const { dx, dweight, dbias } = layerNormGrad({ x, weight, dy }, eps);
+    return { x: dx, weight: dweight, bias: dbias };
   },
 });
 

@@ -2,6 +2,7 @@ import { defineOp, f32 } from '../ir/define_op.js';
 import { fixedDim } from '../ir/shape.js';
 import type { Value } from '../ir/value.js';
 import { mul } from './binary.js';
+import { reshape } from './reshape.js';
 import { scalar } from './scalar.js';
 import { around } from './strides.js';
 
@@ -45,3 +46,10 @@ export const reduce = (fn: ReduceFunction, x: Value, axis: number): Value =>
 /** Mean over the last axis, whose size is fixed; it stays with size 1. */
 export const meanLast = (x: Value): Value =>
   mul(reduce('sum', x, -1), scalar(x, 1 / fixedDim('mean', 'the last axis', x.shape.at(-1))));
+
+/** Sums over all axes but the last: x [..., C] → [C]. */
+export const sumRows = (x: Value): Value =>
+  reshape(
+    x.shape.slice(0, -1).reduce((y, _, axis) => reduce('sum', y, axis), x),
+    x.shape.slice(-1),
+  );

@@ -3,6 +3,7 @@ import { expectShape } from '../ir/shape.js';
 import type { Value } from '../ir/value.js';
 import { add, mul } from './binary.js';
 import { meanLast } from './reduce.js';
+import { rmsNormGrad } from './rms_norm_grad.js';
 import { scalar } from './scalar.js';
 import { unary } from './unary.js';
 
@@ -21,6 +22,11 @@ const rmsNormOp = defineOp({
   decompose({ x, weight }, { eps }) {
     const scale = unary('rsqrt', add(meanLast(mul(x, x)), scalar(x, eps)));
     return { y: mul(mul(x, scale), weight) };
+  },
+  gradient({ inputs: { x, weight }, attrs: { eps }, gradients: { y: dy } }) {
+    if (!dy) return {};
+    const { dx, dweight } = rmsNormGrad({ x, weight, dy }, eps);
+    return { x: dx, weight: dweight };
   },
 });
 

@@ -7,6 +7,7 @@ import { concat } from './concat.js';
 import { reshape } from './reshape.js';
 import { slice } from './slice.js';
 import { transpose } from './transpose.js';
+import { unary } from './unary.js';
 
 const ropeOp = defineOp({
   kind: 'composite',
@@ -47,6 +48,9 @@ const ropeOp = defineOp({
     const y = interleaved ? pairAxes(turned, [t, h, 2, half], [t, h, 2 * half]) : turned;
     return { y: 2 * half === d ? y : concat(y, slice(x, 2, 2 * half, Number(d)), 2) };
   },
+  // Angles are no parameters: only x has a gradient, dy turned back.
+  gradient: ({ inputs: { cos, sin }, attrs: { interleaved }, gradients: { y: dy } }) =>
+    dy ? { x: rope(dy, cos, unary('neg', sin), interleaved) } : {},
 });
 
 const pairAxes = (x: Value, split: Value['shape'], merged: Value['shape']): Value =>

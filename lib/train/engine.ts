@@ -11,7 +11,6 @@ import {
   averageState,
   buildNormGraph,
   buildUpdateGraph,
-  hyperWidth,
   type Optimizer,
   optimizerState,
   optimizerStates,
@@ -186,21 +185,18 @@ export class TrainingEngine {
   }
 
   #hyper(rule: UpdateRule, weightDecay: number): Float32Array {
-    const hyper = new Float32Array(hyperWidth);
     if (this.#options.optimizer === 'sgd')
-      hyper.set([rule.learningRate, rule.momentum, weightDecay, rule.factor]);
-    else
-      hyper.set([
-        rule.learningRate,
-        rule.beta1,
-        rule.beta2,
-        rule.epsilon,
-        weightDecay,
-        1 - rule.beta1 ** rule.step,
-        1 - rule.beta2 ** rule.step,
-        rule.factor,
-      ]);
-    return hyper;
+      return Float32Array.of(rule.learningRate, rule.momentum, weightDecay, rule.factor);
+    return Float32Array.of(
+      rule.learningRate,
+      rule.beta1,
+      rule.beta2,
+      rule.epsilon,
+      weightDecay,
+      1 - rule.beta1 ** rule.step,
+      1 - rule.beta2 ** rule.step,
+      rule.factor,
+    );
   }
 
   /** A copy of a state's numbers, row-major. */

@@ -49,7 +49,7 @@ export function buildLossGraph<C extends TextConfig>(
   const { graph, weights, get } = makeTrainable(forward, () => true, options.compute);
   graph.outputs.clear();
   const labels = graph.input('labels', 'i32', ['T']);
-  const losses = crossEntropy(get(logits), labels, { smoothing: options.labelSmoothing }); // [T]
+  const losses = crossEntropy(get(logits), labels, options.labelSmoothing); // [T]
   const loss = reduce('sum', mul(losses, graph.input('loss_weights', 'f32', ['T'])), 0); // [1]
   graph.output('loss', loss);
   const states = [...weights.values()];

@@ -11,7 +11,7 @@ import { gradientState } from './loss_graph.js';
 export type Optimizer = 'adamw' | 'sgd';
 
 /** Numbers of an optimizer step as the ops take them: see {@link adamw} and {@link sgd}. */
-export const hyperWidth = 8;
+const hyperWidth: Readonly<Record<Optimizer, number>> = { adamw: 8, sgd: 4 };
 
 /** States that an optimizer keeps for a weight. */
 export const optimizerStates: Readonly<Record<Optimizer, readonly string[]>> = {
@@ -44,7 +44,7 @@ export function buildNormGraph(weights: ReadonlyMap<string, readonly number[]>):
 }
 
 /**
- * One optimizer step over all weights; gradients are 0 afterwards. Inputs: `hyper` and `hyper_without_decay` f32 [8], and with
+ * One optimizer step over all weights; gradients are 0 afterwards. Inputs: `hyper` and `hyper_without_decay` f32 [8] (of SGD [4]), and with
  * averages `average` f32 [1], the share of the average that stays.
  */
 export function buildUpdateGraph({
@@ -57,7 +57,7 @@ export function buildUpdateGraph({
   const graph = new Graph();
   for (const [name, shape] of weights) {
     const state = (key: string): Value => graph.state(key, 'f32', shape);
-    const hyper = graph.input(decays(name) ? 'hyper' : 'hyper_without_decay', 'f32', [hyperWidth]);
+    const hyper = graph.input(decays(name) ? 'hyper' : 'hyper_without_decay', 'f32', [hyperWidth[optimizer]]);
     const grad = state(gradientState(name));
     const [first = '', second = ''] = optimizerStates[optimizer];
     const param =
@@ -69,10 +69,9 @@ export function buildUpdateGraph({
             grad,
             hyper,
           }).param
-        : sgd({ param: state(name), momentum: state(optimizerState(first, name)), grad, hyper }, { nesterov })
+        : sgd({ param: state(name), momentum: state(optimizerState(first, name)), grad, hyper }, nesterov)
             .param;
-    if (average)
-      ema({ average: state(averageState(name)), param, hyper: graph.input('average', 'f32', [1]) });
+    if (average) ema(state(averageState(name)), param, graph.input('average', 'f32', [1]));
     fill(grad, 0);
   }
   return graph;

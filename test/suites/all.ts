@@ -1,9 +1,10 @@
-import { samples as activation } from './activation.js';
-import { attention, pagedAttention } from './attention.js';
+import { samples as activation, activationGrad, gatedActivation, gatedActivationGrad } from './activation.js';
+import { attention, attentionGrad, pagedAttention } from './attention.js';
 import { samples as binary } from './binary.js';
 import { kvCopy, kvWrite, ropeKvWrite } from './cache.js';
 import { conv2d, fusedConv2d } from './conv2d.js';
-import { samples as embedding } from './embedding.js';
+import { crossEntropy, crossEntropyGrad } from './cross_entropy.js';
+import { samples as embedding, embeddingGrad } from './embedding.js';
 import {
   fusedQuantizedLinear,
   layerNormQuantized,
@@ -14,7 +15,8 @@ import {
 import { concat, gatherRows, reshape, slice, transpose } from './layout.js';
 import { fusedLinear, linear } from './linear.js';
 import { samples as matmul } from './matmul.js';
-import { layerNorm, rmsNorm } from './norm.js';
+import { layerNorm, layerNormGrad, rmsNorm, rmsNormGrad } from './norm.js';
+import { accumulate, adamw, ema, fill, sgd, sumSquares } from './optimizer.js';
 import { samples as paddedAttention } from './padded_attention.js';
 import { groupNorm, pool2d, upsample2d } from './picture.js';
 import { samples as reduce } from './reduce.js';
@@ -26,19 +28,31 @@ import { samples as unary } from './unary.js';
 
 /** Samples by op: every op has some. */
 export const suites: Readonly<Record<string, readonly Sample[]>> = {
+  accumulate,
   activation,
+  activation_grad: activationGrad,
+  adamw,
   attention,
+  attention_grad: attentionGrad,
   binary,
   concat,
   conv2d,
+  cross_entropy: crossEntropy,
+  cross_entropy_grad: crossEntropyGrad,
+  ema,
   embedding,
+  embedding_grad: embeddingGrad,
+  fill,
   fused_conv2d: fusedConv2d,
   fused_linear: [...fusedLinear, ...fusedQuantizedLinear],
+  gated_activation: gatedActivation,
+  gated_activation_grad: gatedActivationGrad,
   gather_rows: gatherRows,
   group_norm: groupNorm,
   kv_copy: kvCopy,
   kv_write: kvWrite,
   layer_norm: layerNorm,
+  layer_norm_grad: layerNormGrad,
   layer_norm_quantized: layerNormQuantized,
   linear,
   matmul,
@@ -50,13 +64,16 @@ export const suites: Readonly<Record<string, readonly Sample[]>> = {
   reduce,
   reshape,
   rms_norm: rmsNorm,
+  rms_norm_grad: rmsNormGrad,
   rms_norm_quantized: rmsNormQuantized,
   rope,
   rope_kv_write: ropeKvWrite,
   rope_table: ropeTable,
   sample,
+  sgd,
   slice,
   softmax,
+  sum_squares: sumSquares,
   transpose,
   unary,
   upsample2d,

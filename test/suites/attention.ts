@@ -1,4 +1,5 @@
 import '../../lib/ops/attention.js';
+import '../../lib/ops/attention_grad.js';
 import '../../lib/ops/paged_attention.js';
 import { shuffled } from '../random.js';
 import { type Draw, drawn, product, type Sample } from './suite.js';
@@ -101,7 +102,8 @@ function paged(heads: Heads, [rows, sequences]: [string, Lengths], mask: Mask): 
   );
 }
 
-function packed(heads: Heads, [rows, sequences]: [string, Lengths], mask: Mask): Sample {
+/** With `grad` an operand of attention_grad more. */
+function packed(heads: Heads, [rows, sequences]: [string, Lengths], mask: Mask, grad = false): Sample {
   const { h, kv, d } = heads;
   const T = sequences.reduce((n, [q]) => n + q, 0);
   const S = sequences.reduce((n, [, keys]) => n + keys, 0);
@@ -112,6 +114,7 @@ function packed(heads: Heads, [rows, sequences]: [string, Lengths], mask: Mask):
       q: g.x(['T', h, d]),
       k: g.x(['S', kv, d]),
       v: g.x(['S', kv, d]),
+      ...(grad ? { dy: g.x(['T', h, d]) } : {}),
       q_starts: g.i32(starts(sequences.map(([q]) => q)), ['B1']),
       k_starts: g.i32(starts(sequences.map(([, keys]) => keys)), ['B1']),
       ...slopes(g, mask, h),
@@ -147,4 +150,25 @@ export const attention: readonly Sample[] = [
     masks.slice(1),
   ).map(([heads, rows, mask]) => packed(heads, rows, mask)),
   ...shapes.map((heads) => packed(heads, wide, every)),
+];
+
+const documents: [string, Lengths] = [
+  'documents',
+  [
+    [50, 50],
+    [23, 23],
+    [1, 1],
+    [0, 0],
+    [100, 100],
+  ],
+];
+
+export const attentionGrad: readonly Sample[] = [
+  ...product(shapes, [...rowCases, documents]).map(([heads, rows]) =>
+    packed(heads, rows, masks[0] as Mask, true),
+  ),
+  ...product(shapes.slice(1, 3), [documents, rowCases[5] as [string, Lengths]], masks.slice(1)).map(
+    ([heads, rows, mask]) => packed(heads, rows, mask, true),
+  ),
+  ...shapes.map((heads) => packed(heads, wide, every, true)),
 ];

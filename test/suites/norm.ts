@@ -1,6 +1,8 @@
 import type { Shape } from '../../lib/ir/shape.js';
 import '../../lib/ops/layer_norm.js';
+import '../../lib/ops/layer_norm_grad.js';
 import '../../lib/ops/rms_norm.js';
+import '../../lib/ops/rms_norm_grad.js';
 import { drawn, product, type Sample } from './suite.js';
 
 const widths = [1, 7, 16, 33, 64, 200, 1000];
@@ -12,6 +14,19 @@ const shapes = (c: number): Shape[] =>
       ]
     : [['T', c]];
 const cases = product(widths, [0, 1, 129]).flatMap(([c, T]) => shapes(c).map((shape) => ({ c, T, shape })));
+
+/** Weights as training has them. */
+const trained = (bias: boolean): Sample =>
+  drawn(
+    'weights from states',
+    { T: 5 },
+    (d) => ({
+      x: d.x(['T', 2, 37]),
+      weight: d.state([37]),
+      ...(bias ? { bias: d.state([37]) } : {}),
+    }),
+    { eps: 1e-5 },
+  );
 
 export const rmsNorm: readonly Sample[] = [
   ...cases.map(({ c, T, shape }) =>
@@ -38,6 +53,7 @@ export const rmsNorm: readonly Sample[] = [
     (d) => ({ x: d.x(['T', 20], { low: -1e4, high: 1e4 }), weight: d.param([20]) }),
     { eps: 0 },
   ),
+  trained(false),
 ];
 
 export const layerNorm: readonly Sample[] = [
@@ -57,4 +73,20 @@ export const layerNorm: readonly Sample[] = [
     { eps: 1e-5 },
     1e-4,
   ),
+  trained(true),
 ];
+
+/** 300 rows: more than the parts that sums over rows have. */
+const grads = product([1, 7, 16, 33, 200], [0, 1, 129, 300]).flatMap(([c, T]) =>
+  shapes(c).map((shape) =>
+    drawn(
+      `[${shape.join()}], T ${T}`,
+      { T },
+      (d) => ({ x: d.x(shape), weight: d.x([c], { low: 0.5, high: 2 }), dy: d.x(shape) }),
+      { eps: 1e-5 },
+      c === 1 ? 1e-2 : 2e-5, // of one column, what is left is rounding
+    ),
+  ),
+);
+export const rmsNormGrad: readonly Sample[] = grads;
+export const layerNormGrad: readonly Sample[] = grads;

@@ -40,6 +40,8 @@ export interface Draw {
   bytes(rows: Shape, k: number, wide: number): SampleInput;
   /** A weight: f32 numbers that the executor makes `dtype` of. */
   param(shape: readonly number[], dtype?: DType, range?: Range): SampleInput;
+  /** A state of those numbers. */
+  state(shape: readonly number[], range?: Range): SampleInput;
   /** A cache of blocks with something in every place. */
   cache(shape: readonly number[]): SampleInput;
   readonly next: () => number;
@@ -74,6 +76,7 @@ export function drawn(
     }),
     i32: (data, shape = [data.length]) => ({ dtype: 'i32', shape, data }),
     param: (shape, dtype = 'f32', range) => ({ dtype, shape, data: numbers(shape, range), from: 'param' }),
+    state: (shape, range) => ({ dtype: 'f32', shape, data: numbers(shape, range), from: 'state' }),
     cache: (shape) => ({ dtype: 'f32', shape, data: numbers(shape), from: 'state' }),
   };
   return { name, inputs: make(draw), attrs, dims, ...(tolerance === undefined ? {} : { tolerance }) };

@@ -1,0 +1,29 @@
+import '../../lib/ops/cross_entropy.js';
+import '../../lib/ops/cross_entropy_grad.js';
+import { type Draw, drawn, product, type Sample, type SampleInput } from './suite.js';
+
+const cases = product([1, 7, 33, 1000, 5003], [0, 1, 20], [0, 0.1]);
+
+/** Every third row is not counted. */
+function labels(d: Draw, T: number, v: number): SampleInput {
+  return d.i32(
+    Array.from({ length: T }, (_, i) => (i % 3 === 2 ? -100 : Math.floor(d.next() * v))),
+    ['T'],
+  );
+}
+const suite = (grad: boolean): readonly Sample[] =>
+  cases.map(([v, T, smoothing]) =>
+    drawn(
+      `[${T},${v}], smoothing ${smoothing}`,
+      { T },
+      (d) => ({
+        logits: d.x(['T', v], { low: -8, high: 8 }),
+        labels: labels(d, T, v),
+        ...(grad ? { dloss: d.x(['T']) } : {}),
+      }),
+      { smoothing },
+    ),
+  );
+
+export const crossEntropy: readonly Sample[] = suite(false);
+export const crossEntropyGrad: readonly Sample[] = suite(true);
