@@ -27,7 +27,8 @@ export function gradients(y: Value, wrt: readonly Value[], options: GradientOpti
   sweep.run(forward);
   return wrt.map((value) => {
     const gradient = sweep.of(value);
-    if (!gradient) throw new ShapeError(`gradients: ${y.name} does not depend on ${value.kind} "${value.name}"`);
+    if (!gradient)
+      throw new ShapeError(`gradients: ${y.name} does not depend on ${value.kind} "${value.name}"`);
     return gradient;
   });
 }
@@ -94,7 +95,8 @@ class Sweep {
     wanted: readonly string[],
   ): Readonly<Partial<Record<string, Value>>> {
     const op = opNamed(node.op);
-    if (op.writes) throw new ShapeError(`gradients: "${op.name}" writes a state inside what is differentiated`);
+    if (op.writes)
+      throw new ShapeError(`gradients: "${op.name}" writes a state inside what is differentiated`);
     const inputs = this.#again(node.inputs);
     if (op.gradient === undefined) return throughDecomposition(op, inputs, node, gradients, wanted);
     if (typeof op.gradient !== 'function') throw new ShapeError(`gradients: "${op.name}" has no gradient`);
@@ -133,5 +135,7 @@ function throughDecomposition(
   );
   for (const [name, gradient] of Object.entries(gradients)) inner.add(outputs[name] as Value, gradient);
   inner.run(simpler);
-  return Object.fromEntries(wanted.map((name) => [name, inner.of(inputs[name] as Value)]));
+  // An operand under several names has the gradient of all of them at once: it counts under the first.
+  const found = new Map(wanted.toReversed().map((name) => [inputs[name] as Value, name]));
+  return Object.fromEntries([...found].map(([value, name]) => [name, inner.of(value)]));
 }

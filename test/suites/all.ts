@@ -4,6 +4,7 @@ import { samples as binary } from './binary.js';
 import { kvCopy, kvWrite, ropeKvWrite } from './cache.js';
 import { conv2d, fusedConv2d } from './conv2d.js';
 import { samples as embedding } from './embedding.js';
+import { reduceGrad, unaryGrad } from './gradients.js';
 import {
   fusedQuantizedLinear,
   layerNormQuantized,
@@ -11,7 +12,7 @@ import {
   quantizeRows,
   rmsNormQuantized,
 } from './int8.js';
-import { concat, gatherRows, reshape, slice, transpose } from './layout.js';
+import { concat, gatherRows, pad, reshape, slice, transpose } from './layout.js';
 import { fusedLinear, linear } from './linear.js';
 import { samples as matmul } from './matmul.js';
 import { layerNorm, rmsNorm } from './norm.js';
@@ -42,12 +43,14 @@ export const suites: Readonly<Record<string, readonly Sample[]>> = {
   layer_norm_quantized: layerNormQuantized,
   linear,
   matmul,
+  pad,
   padded_attention: paddedAttention,
   paged_attention: pagedAttention,
   pool2d,
   quantize_rows: quantizeRows,
   quantized_linear: quantizedLinear,
   reduce,
+  reduce_grad: reduceGrad,
   reshape,
   rms_norm: rmsNorm,
   rms_norm_quantized: rmsNormQuantized,
@@ -59,5 +62,6 @@ export const suites: Readonly<Record<string, readonly Sample[]>> = {
   softmax,
   transpose,
   unary,
+  unary_grad: unaryGrad,
   upsample2d,
 };
