@@ -71,6 +71,21 @@ enum class BinaryOp : int32_t {
 
 enum class ReduceOp : int32_t { kSum = 0, kMax = 1 };
 
+// The order is shared with lib/ops/unary_grad.ts.
+enum class Derivative : int32_t {
+  kAbs = 0,
+  kExp = 1,
+  kLog = 2,
+  kSqrt = 3,
+  kRsqrt = 4,
+  kTanh = 5,
+  kErf = 6,
+  kSigmoid = 7,
+  kSin = 8,
+  kCos = 9,
+  kRelu = 10,
+};
+
 // y[r, :] = act(x[r, :] · Wᵀ + bias) (+ residual[r, :]), or with gated panels
 // y[r, :] = act(gate) * up (+ residual). Each output is one f32 FMA chain over ascending k (for the bf16 dot product: over
 // ascending pairs of k, or with AMX blocks of 32), starting from 0, whatever the tile; bias, activation, gate and residual
@@ -242,12 +257,40 @@ struct CopyArgs {
 };
 
 // y[outer, inner] = op over the middle axis of x[outer, n, inner], in a fixed order. n 0: 0 for a sum, −inf for a maximum.
-// Tiles: chunks of outer.
+// Tiles: chunks of outer, of as many columns.
 struct ReduceArgs {
   const float* x;
   float* y;
   int64_t outer, n, inner;
   ReduceOp op;
+};
+
+// dx = dy · fn'(x), n elements; v is x or fn(x), as lib/ops/unary_grad.ts says. Tiles: chunks.
+struct UnaryGradArgs {
+  const float* v;
+  const float* dy;
+  float* dx;
+  int64_t n;
+  Derivative of;
+};
+
+// Gradient of a reduction over the middle axis of x[outer, n, inner]: of a sum dy[outer, inner] for each element; of a maximum y
+// dy in equal parts for the elements that are y, 0 for the others. x and y may be null for a sum. Tiles: chunks of outer, of as
+// many columns.
+struct ReduceGradArgs {
+  const float* dy;
+  const float* x;
+  const float* y;  // [outer, inner]
+  float* dx;
+  int64_t outer, n, inner;
+  ReduceOp op;
+};
+
+// y[outer, before + n + after, inner]: x[outer, n, inner] between zeros, 4-byte elements of any type. Tiles: chunks of y.
+struct PadArgs {
+  const void* x;
+  void* y;
+  int64_t outer, n, inner, before, after;
 };
 
 // y = softmax (or its logarithm) over the middle axis of x[outer, n, inner]. Tiles: chunks of outer.
@@ -381,6 +424,9 @@ struct CpuKernels {
   Kernel<BinaryArgs> binary;
   Kernel<CopyArgs> copy;
   Kernel<ReduceArgs> reduce;
+  Kernel<UnaryGradArgs> unary_grad;
+  Kernel<ReduceGradArgs> reduce_grad;
+  Kernel<PadArgs> pad;
   Kernel<SoftmaxArgs> softmax;
   Kernel<Conv2dArgs> conv2d;
   Kernel<Pool2dArgs> pool2d;

@@ -16,7 +16,9 @@
 #include "kernels/cpu/picture.h"
 #include "kernels/cpu/quantize_rows.h"
 #include "kernels/cpu/reduce.h"
+#include "kernels/cpu/reduce_grad.h"
 #include "kernels/cpu/rope.h"
+#include "kernels/cpu/unary_grad.h"
 
 #define TRIGA_PASTE_(a, b) a##b
 #define TRIGA_PASTE(a, b) TRIGA_PASTE_(a, b)
@@ -51,6 +53,9 @@ const CpuKernels TRIGA_TABLE = {
     {binary_tiles, nullptr, binary_run},
     {copy_tiles, nullptr, copy_run},
     {reduce_tiles, nullptr, reduce_run},
+    {unary_grad_tiles, nullptr, unary_grad_run},
+    {reduce_grad_tiles, nullptr, reduce_grad_run},
+    {pad_tiles, nullptr, pad_run},
     {softmax_tiles, nullptr, softmax_run},
     {conv2d_tiles, conv2d_scratch, conv2d_run},
     {pool2d_tiles, nullptr, pool2d_run},

@@ -6,6 +6,7 @@ import { binaryFunctions } from '../ops/binary.js';
 import { poolFunctions } from '../ops/pool2d.js';
 import { reduceFunctions } from '../ops/reduce.js';
 import { unaryFunctions } from '../ops/unary.js';
+import { unaryDerivatives } from '../ops/unary_grad.js';
 import type { KernelCall, Operand, ParamRequest } from '../plan/kernel_call.js';
 
 /** Makes a value that only the plan knows: room that a kernel works in. */
@@ -161,6 +162,17 @@ export const cpuLowerings: Readonly<Record<string, (lowering: Lowering) => reado
   unary: ({ node }) => [plain(node, ['x'], [indexOf(unaryFunctions, node.attrs.fn)])],
   binary: ({ node }) => [plain(node, ['a', 'b'], [indexOf(binaryFunctions, node.attrs.fn)])],
   reduce: ({ node }) => [plain(node, ['x'], [indexOf(reduceFunctions, node.attrs.fn), attr(node, 'axis')])],
+  unary_grad: ({ node }) => [plain(node, ['v', 'dy'], [indexOf(unaryDerivatives, node.attrs.fn)])],
+  reduce_grad: ({ node }) => [
+    plain(node, ['dy', 'x', 'y'], [indexOf(reduceFunctions, node.attrs.fn), attr(node, 'axis')]),
+  ],
+  pad: ({ node }) => [
+    plain(
+      node,
+      ['x'],
+      ['axis', 'before', 'after'].map((n) => attr(node, n)),
+    ),
+  ],
   softmax: ({ node }) => [plain(node, ['x'], [attr(node, 'axis'), attr(node, 'log')])],
   reshape: () => [],
   transpose({ node }) {
