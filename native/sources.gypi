@@ -18,6 +18,7 @@
       "native/steps_linear.cc",
       "native/steps_peaks.cc",
       "native/steps_picture.cc",
+      "native/steps_picture_grad.cc",
       "native/steps_sample.cc",
       "kernels/cpu/dispatch.cc"
     ],

@@ -2,6 +2,7 @@
 #include <cstring>
 #include <string>
 
+#include "kernels/cpu/kernel_gradients.h"
 #include "native/error.h"
 #include "native/plan.h"
 
@@ -185,7 +186,7 @@ Step LoadUnaryGrad(const StepLoader& l) {
   l.ExpectSameShape(v, dx);
   const Derivative of =
       static_cast<Derivative>(l.Int(0, 0, static_cast<int64_t>(Derivative::kRelu)));
-  const Kernel<UnaryGradArgs> kernel = l.kernels.unary_grad;
+  const Kernel<UnaryGradArgs> kernel = l.kernels.gradients->unary_grad;
   return {"",
           [=](const RunContext& c) {
             c.Run(kernel, UnaryGradArgs{c.F32(v), c.F32(dy), c.F32(dx), c.Count(v), of});
@@ -209,7 +210,7 @@ Step LoadReduceGrad(const StepLoader& l) {
     l.ExpectSameShape(x, dx);
     l.ExpectSameShape(y, dy);
   }
-  const Kernel<ReduceGradArgs> kernel = l.kernels.reduce_grad;
+  const Kernel<ReduceGradArgs> kernel = l.kernels.gradients->reduce_grad;
   return {"",
           [=](const RunContext& c) {
             const Around a = AroundAxis(c, dx, axis, rank);

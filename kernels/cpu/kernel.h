@@ -71,21 +71,6 @@ enum class BinaryOp : int32_t {
 
 enum class ReduceOp : int32_t { kSum = 0, kMax = 1 };
 
-// The order is shared with lib/ops/unary_grad.ts.
-enum class Derivative : int32_t {
-  kAbs = 0,
-  kExp = 1,
-  kLog = 2,
-  kSqrt = 3,
-  kRsqrt = 4,
-  kTanh = 5,
-  kErf = 6,
-  kSigmoid = 7,
-  kSin = 8,
-  kCos = 9,
-  kRelu = 10,
-};
-
 // y[r, :] = act(x[r, :] · Wᵀ + bias) (+ residual[r, :]), or with gated panels
 // y[r, :] = act(gate) * up (+ residual). Each output is one f32 FMA chain over ascending k (for the bf16 dot product: over
 // ascending pairs of k, or with AMX blocks of 32), starting from 0, whatever the tile; bias, activation, gate and residual
@@ -257,31 +242,10 @@ struct CopyArgs {
 };
 
 // y[outer, inner] = op over the middle axis of x[outer, n, inner], in a fixed order. n 0: 0 for a sum, −inf for a maximum.
-// Tiles: chunks of outer, of as many columns.
+// Tiles: chunks of outer.
 struct ReduceArgs {
   const float* x;
   float* y;
-  int64_t outer, n, inner;
-  ReduceOp op;
-};
-
-// dx = dy · fn'(x), n elements; v is x or fn(x), as lib/ops/unary_grad.ts says. Tiles: chunks.
-struct UnaryGradArgs {
-  const float* v;
-  const float* dy;
-  float* dx;
-  int64_t n;
-  Derivative of;
-};
-
-// Gradient of a reduction over the middle axis of x[outer, n, inner]: of a sum dy[outer, inner] for each element; of a maximum y
-// dy in equal parts for the elements that are y, 0 for the others. x and y may be null for a sum. Tiles: chunks of outer, of as
-// many columns.
-struct ReduceGradArgs {
-  const float* dy;
-  const float* x;
-  const float* y;  // [outer, inner]
-  float* dx;
   int64_t outer, n, inner;
   ReduceOp op;
 };
@@ -308,6 +272,12 @@ struct Window {
   int64_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w;
 };
 
+// Where the places of a window lie in the picture that they make: (i, j) at row top + i · step_h, column left + j · step_w.
+struct Grid {
+  int64_t height, width;
+  int64_t top, left, step_h, step_w;
+};
+
 // y[n, o] = act(bias[o] + Σ_k w[o, k] · x under the window (+ residual[n, o])), k = (channel of o's group, row, column of the
 // kernel); what lies outside the picture is 0. Each output is one f32 FMA chain over ascending k, starting from 0; bias, residual and
 // activation follow in that order. Tiles: 16 columns of four rows of a picture.
@@ -316,9 +286,10 @@ struct Conv2dArgs {
   const float* w;         // [groups · out, in · kernel_h · kernel_w]
   const float* bias;      // [groups · out] or null
   const float* residual;  // as y, or null
-  float* y;               // [images, groups · out, out_height, out_width]
+  float* y;               // [images, groups · out, grid.height, grid.width]
   int64_t images, groups, in, out;
   Window window;
+  Grid grid;
   Activation activation;
 };
 
@@ -405,6 +376,8 @@ size_t ScratchOf(const Kernel<Args>& kernel, const Args& args) {
   return kernel.scratch ? kernel.scratch(args) : 0;
 }
 
+struct GradientKernels;  // kernel_gradients.h
+
 struct CpuKernels {
   const char* isa;
   Kernel<LinearArgs> linear_f32, linear_f16, linear_bf16;  // f32 activations
@@ -424,8 +397,6 @@ struct CpuKernels {
   Kernel<BinaryArgs> binary;
   Kernel<CopyArgs> copy;
   Kernel<ReduceArgs> reduce;
-  Kernel<UnaryGradArgs> unary_grad;
-  Kernel<ReduceGradArgs> reduce_grad;
   Kernel<PadArgs> pad;
   Kernel<SoftmaxArgs> softmax;
   Kernel<Conv2dArgs> conv2d;
@@ -438,6 +409,7 @@ struct CpuKernels {
   Kernel<PeakComputeArgs> peak_fma;   // f32
   Kernel<PeakComputeArgs> peak_dot;   // as linear_bf16_dot multiplies; run is null where that is
   Kernel<PeakComputeArgs> peak_int8;  // as linear_q8 multiplies
+  const GradientKernels* gradients;
 };
 
 // Names of the levels that this binary has and this CPU (and operating system) can run, best first.

@@ -55,37 +55,20 @@ TRIGA_INLINE int64_t outer_per_tile(int64_t n, int64_t inner) {
   return most(1, kReduceChunk / most(1, n * inner));
 }
 
-constexpr int64_t kTileColumns = 64;  // of the inner axis
-
-// Tiles of [outer, n, inner]: chunks of outer, of as many columns.
-TRIGA_INLINE int64_t column_tiles(int64_t outer, int64_t n, int64_t inner) {
-  return ceil_div(outer, outer_per_tile(n, least(inner, kTileColumns))) *
-         ceil_div(inner, kTileColumns);
+inline int64_t reduce_tiles(const ReduceArgs& a) {
+  return a.inner == 0 ? 0 : ceil_div(a.outer, outer_per_tile(a.n, a.inner));
 }
-// Calls f(index of outer, first column, end of columns) for what the tiles have.
-template <class F>
-TRIGA_INLINE void each_column_tile(int64_t outer, int64_t n, int64_t inner, int64_t begin,
-                                   int64_t end, F f) {
-  const int64_t per = outer_per_tile(n, least(inner, kTileColumns));
-  const int64_t wide = ceil_div(inner, kTileColumns);
-  for (int64_t tile = begin; tile < end; ++tile) {
-    const int64_t first = tile / wide * per, column = tile % wide * kTileColumns;
-    for (int64_t o = first; o < least(first + per, outer); ++o)
-      f(o, column, least(column + kTileColumns, inner));
-  }
-}
-
-inline int64_t reduce_tiles(const ReduceArgs& a) { return column_tiles(a.outer, a.n, a.inner); }
 inline void reduce_run(const ReduceArgs& a, int64_t begin, int64_t end, void*) {
+  const int64_t per = outer_per_tile(a.n, a.inner);
   const bool is_sum = a.op == ReduceOp::kSum;
-  each_column_tile(a.outer, a.n, a.inner, begin, end, [&](int64_t o, int64_t from, int64_t to) {
+  for (int64_t o = begin * per; o < least(end * per, a.outer); ++o) {
     const float* x = a.x + o * a.n * a.inner;
     float* y = a.y + o * a.inner;
     if (a.inner == 1) {
       *y = is_sum ? reduce_sum(x, a.n) : reduce_max(x, a.n);
-      return;
+      continue;
     }
-    for (int64_t c = from; c < to; c += 16) {
+    for (int64_t c = 0; c < a.inner; c += 16) {
       const int64_t lanes = a.inner - c;
       F32x16 total = F32x16::set(is_sum ? 0 : -HUGE_VALF);
       for (int64_t i = 0; i < a.n; i += kColumnPiece) {
@@ -98,7 +81,7 @@ inline void reduce_run(const ReduceArgs& a, int64_t begin, int64_t end, void*) {
       }
       store_upto(total, y + c, lanes);
     }
-  });
+  }
 }
 
 inline int64_t softmax_tiles(const SoftmaxArgs& a) {

@@ -4,6 +4,7 @@
 #include "kernels/cpu/conv2d.h"
 #include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/embedding.h"
+#include "kernels/cpu/gradients.h"
 #include "kernels/cpu/kernel.h"
 #include "kernels/cpu/linear.h"
 #include "kernels/cpu/linear_amx.h"
@@ -16,9 +17,7 @@
 #include "kernels/cpu/picture.h"
 #include "kernels/cpu/quantize_rows.h"
 #include "kernels/cpu/reduce.h"
-#include "kernels/cpu/reduce_grad.h"
 #include "kernels/cpu/rope.h"
-#include "kernels/cpu/unary_grad.h"
 
 #define TRIGA_PASTE_(a, b) a##b
 #define TRIGA_PASTE(a, b) TRIGA_PASTE_(a, b)
@@ -53,8 +52,6 @@ const CpuKernels TRIGA_TABLE = {
     {binary_tiles, nullptr, binary_run},
     {copy_tiles, nullptr, copy_run},
     {reduce_tiles, nullptr, reduce_run},
-    {unary_grad_tiles, nullptr, unary_grad_run},
-    {reduce_grad_tiles, nullptr, reduce_grad_run},
     {pad_tiles, nullptr, pad_run},
     {softmax_tiles, nullptr, softmax_run},
     {conv2d_tiles, conv2d_scratch, conv2d_run},
@@ -67,6 +64,7 @@ const CpuKernels TRIGA_TABLE = {
     {peak_compute_tiles, peak_scratch, peak_fma_run},
     peak_dot_kernel(),
     {peak_compute_tiles, peak_scratch, peak_int8_run},
+    &kGradientKernels,
 };
 
 }  // namespace triga

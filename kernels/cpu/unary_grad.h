@@ -1,8 +1,8 @@
-// dx = dy · fn'(x), see UnaryGradArgs in kernel.h. Errors: those of exp and of the C library's sin and cos, and a rounding or two
+// dx = dy · fn'(x), see UnaryGradArgs in kernel_gradients.h. Errors: those of exp and of the C library's sin and cos, and a rounding or two
 // for each product. NaN in x gives NaN, but relu's slope there is 0.
 #pragma once
 #include "kernels/cpu/elementwise.h"
-#include "kernels/cpu/kernel.h"
+#include "kernels/cpu/kernel_gradients.h"
 #include "kernels/cpu/math.h"
 #include "kernels/cpu/simd/vec.h"
 

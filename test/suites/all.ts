@@ -2,7 +2,7 @@ import { samples as activation } from './activation.js';
 import { attention, pagedAttention } from './attention.js';
 import { samples as binary } from './binary.js';
 import { kvCopy, kvWrite, ropeKvWrite } from './cache.js';
-import { conv2d, fusedConv2d } from './conv2d.js';
+import { conv2d, conv2dGradW, conv2dGradX, fusedConv2d } from './conv2d.js';
 import { samples as embedding } from './embedding.js';
 import { reduceGrad, unaryGrad } from './gradients.js';
 import {
@@ -17,7 +17,7 @@ import { fusedLinear, linear } from './linear.js';
 import { samples as matmul } from './matmul.js';
 import { layerNorm, rmsNorm } from './norm.js';
 import { samples as paddedAttention } from './padded_attention.js';
-import { groupNorm, pool2d, upsample2d } from './picture.js';
+import { groupNorm, groupNormGrad, pool2d, pool2dGrad, upsample2d } from './picture.js';
 import { samples as reduce } from './reduce.js';
 import { rope, ropeTable } from './rope.js';
 import { samples as sample } from './sample.js';
@@ -32,11 +32,14 @@ export const suites: Readonly<Record<string, readonly Sample[]>> = {
   binary,
   concat,
   conv2d,
+  conv2d_grad_w: conv2dGradW,
+  conv2d_grad_x: conv2dGradX,
   embedding,
   fused_conv2d: fusedConv2d,
   fused_linear: [...fusedLinear, ...fusedQuantizedLinear],
   gather_rows: gatherRows,
   group_norm: groupNorm,
+  group_norm_grad: groupNormGrad,
   kv_copy: kvCopy,
   kv_write: kvWrite,
   layer_norm: layerNorm,
@@ -47,6 +50,7 @@ export const suites: Readonly<Record<string, readonly Sample[]>> = {
   padded_attention: paddedAttention,
   paged_attention: pagedAttention,
   pool2d,
+  pool2d_grad: pool2dGrad,
   quantize_rows: quantizeRows,
   quantized_linear: quantizedLinear,
   reduce,
