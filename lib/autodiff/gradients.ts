@@ -135,5 +135,7 @@ function throughDecomposition(
   );
   for (const [name, gradient] of Object.entries(gradients)) inner.add(outputs[name] as Value, gradient);
   inner.run(simpler);
-  return Object.fromEntries(wanted.map((name) => [name, inner.of(inputs[name] as Value)]));
+  // An operand under several names has the gradient of all of them at once: it counts under the first.
+  const found = new Map(wanted.toReversed().map((name) => [inputs[name] as Value, name]));
+  return Object.fromEntries([...found].map(([value, name]) => [name, inner.of(value)]));
 }

@@ -1,15 +1,20 @@
 import { opNamed } from '../ir/define_op.js';
 import { graphOf } from '../ir/graph.js';
-import type { NamedValues, Node, Value } from '../ir/value.js';
+import type { Node, Value } from '../ir/value.js';
 
-/** Computes values of the forward pass a second time, when they are asked for, from those that are kept. */
+/**
+ * Computes values of the forward pass a second time, when they are asked for, from those that are kept. What an op gives that
+ * writes a state is kept as well: it must not write twice.
+ */
 export class Recomputation {
   readonly #producers = new Map<Value, Node>();
   readonly #again = new Map<Value, Value>();
 
   constructor(nodes: readonly Node[], keep: Iterable<Value>) {
-    for (const node of nodes)
+    for (const node of nodes) {
+      if (opNamed(node.op).writes) continue;
       for (const value of Object.values(node.outputs)) this.#producers.set(value, node);
+    }
     for (const value of keep) this.#again.set(value, value);
   }
 
@@ -21,13 +26,7 @@ export class Recomputation {
     if (!node) return value;
     const inputs: Record<string, Value> = {};
     for (const [name, input] of Object.entries(node.inputs)) inputs[name] = this.of(input);
-    const outputs: NamedValues = graphOf(value).append(
-      node.op,
-      inputs,
-      node.attrs,
-      node.outputs,
-      opNamed(node.op).writes,
-    );
+    const outputs = graphOf(value).append(node.op, inputs, node.attrs, node.outputs);
     for (const [name, output] of Object.entries(node.outputs))
       this.#again.set(output, outputs[name] as Value);
     return this.#again.get(value) as Value;
