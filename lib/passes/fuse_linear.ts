@@ -8,6 +8,12 @@ import { linearOps, type Matcher, sameOperand } from './match.js';
 type Attrs = Parameters<typeof fusedLinear>[1];
 type Fusion = FusionOf<FusedLinearInputs, Attrs>;
 
+/** The linear that computes `value` for one reader. Not one whose weight is trained: that is no packed parameter. */
+function linearOf(m: Matcher, value: Value | undefined): Node | undefined {
+  const node = m.soleProducer(value, ...linearOps);
+  return node?.inputs.w?.kind === 'param' ? node : undefined;
+}
+
 /** act(x·W0ᵀ) ⊙ x·W1ᵀ. */
 function gate(m: Matcher, node: Node): Fusion | undefined {
   if (node.op !== 'binary' || node.attrs.fn !== 'mul') return undefined;
@@ -16,8 +22,8 @@ function gate(m: Matcher, node: Node): Fusion | undefined {
     [node.inputs.b, node.inputs.a],
   ]) {
     const act = m.soleProducer(a, 'activation');
-    const first = m.soleProducer(act?.inputs.x, ...linearOps);
-    const second = m.soleProducer(b, ...linearOps);
+    const first = linearOf(m, act?.inputs.x);
+    const second = linearOf(m, b);
     if (!act || !first || !second || !sameOperand(first, second)) continue;
     return {
       inputs: { ...one(first), w1: second.inputs.w, b1: second.inputs.bias },
@@ -29,7 +35,7 @@ function gate(m: Matcher, node: Node): Fusion | undefined {
 
 /** act(x·Wᵀ). */
 function activated(m: Matcher, node: Node): Fusion | undefined {
-  const producer = node.op === 'activation' ? m.soleProducer(node.inputs.x, ...linearOps) : undefined;
+  const producer = node.op === 'activation' ? linearOf(m, node.inputs.x) : undefined;
   return (
     producer && { inputs: one(producer), attrs: { combine: 'one', activation: node.attrs.fn as Activation } }
   );
@@ -51,7 +57,7 @@ function residual(m: Matcher, node: Node): Fusion | undefined {
     [b, a],
     [a, b],
   ] as const) {
-    const producer = m.soleProducer(sum, ...linearOps, 'fused_linear');
+    const producer = linearOf(m, sum) ?? m.soleProducer(sum, 'fused_linear');
     if (!producer || producer.inputs.residual) continue;
     if (producer.op !== 'fused_linear')
       return { inputs: { ...one(producer), residual: rest }, attrs: { combine: 'one', activation: 'none' } };

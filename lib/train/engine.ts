@@ -27,6 +27,8 @@ export interface EngineOptions {
   readonly nesterov: boolean;
   /** Whether moving averages of the weights are kept. */
   readonly average: boolean;
+  /** Whether weights of that shape decay. Left out: {@link matricesDecay}. */
+  readonly decays?: (shape: readonly number[]) => boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -75,6 +77,7 @@ export class TrainingEngine {
       optimizer,
       nesterov,
       average,
+      decays = matricesDecay,
       signal,
     } = options;
     if (family.encode)
@@ -96,7 +99,7 @@ export class TrainingEngine {
         optimizer,
         nesterov,
         average,
-        decays: (name) => decays(weights, name),
+        decays,
       });
       const compiled: Executable[] = [];
       for (const graph of [loss.graph, evaluation.graph, buildNormGraph(weights), update])
@@ -224,8 +227,7 @@ export class TrainingEngine {
 }
 
 /** Matrices decay, vectors (norms, biases) do not: Radford et al. 2018, section 4.1. */
-const decays = (weights: ReadonlyMap<string, readonly number[]>, name: string): boolean =>
-  (weights.get(name)?.length ?? 0) > 1;
+const matricesDecay = (shape: readonly number[]): boolean => shape.length > 1;
 
 function scalarOf(tensor: Tensor | undefined): number {
   const value = tensor?.data[0];

@@ -29,8 +29,8 @@ export interface UpdateGraphOptions {
   readonly nesterov: boolean;
   /** Whether moving averages of the weights are kept. */
   readonly average: boolean;
-  /** Whether weight decay is for this weight. */
-  readonly decays: (name: string) => boolean;
+  /** Whether weights of that shape decay. */
+  readonly decays: (shape: readonly number[]) => boolean;
 }
 
 /** Output `squares` [1]: the sum of the squares of all gradients. */
@@ -57,7 +57,9 @@ export function buildUpdateGraph({
   const graph = new Graph();
   for (const [name, shape] of weights) {
     const state = (key: string): Value => graph.state(key, 'f32', shape);
-    const hyper = graph.input(decays(name) ? 'hyper' : 'hyper_without_decay', 'f32', [hyperWidth[optimizer]]);
+    const hyper = graph.input(decays(shape) ? 'hyper' : 'hyper_without_decay', 'f32', [
+      hyperWidth[optimizer],
+    ]);
     const grad = state(gradientState(name));
     const [first = '', second = ''] = optimizerStates[optimizer];
     const param =
