@@ -20,6 +20,7 @@
       "native/steps_packed_attention.cc",
       "native/steps_peaks.cc",
       "native/steps_picture.cc",
+      "native/steps_picture_grad.cc",
       "native/steps_sample.cc",
       "native/steps_training.cc",
       "kernels/cpu/dispatch.cc"

@@ -2,6 +2,7 @@
 #include <string>
 
 #include "kernels/cpu/kernel_training.h"
+#include "kernels/cpu/kernel_gradients.h"
 #include "native/error.h"
 #include "native/plan.h"
 
@@ -179,6 +180,69 @@ Step LoadReduce(const StepLoader& l) {
           [=](const RunContext& c) {
             const Around a = AroundAxis(c, x, axis, rank);
             c.Run(kernel, ReduceArgs{c.F32(x), c.F32(y), a.outer, a.n, a.inner, op});
+          },
+          nullptr};
+}
+
+// Inputs v, dy; attribute: the function.
+Step LoadUnaryGrad(const StepLoader& l) {
+  const int32_t v = l.In(0, DType::kF32), dy = l.In(1, DType::kF32), dx = l.Out(0, DType::kF32);
+  l.ExpectSameShape(v, dy);
+  l.ExpectSameShape(v, dx);
+  const Derivative of =
+      static_cast<Derivative>(l.Int(0, 0, static_cast<int64_t>(Derivative::kRelu)));
+  const Kernel<UnaryGradArgs> kernel = l.kernels.gradients->unary_grad;
+  return {"",
+          [=](const RunContext& c) {
+            c.Run(kernel, UnaryGradArgs{c.F32(v), c.F32(dy), c.F32(dx), c.Count(v), of});
+          },
+          nullptr};
+}
+
+// Inputs dy, x?, y?; attributes: the function, the axis.
+Step LoadReduceGrad(const StepLoader& l) {
+  const int32_t dy = l.In(0, DType::kF32), x = l.Optional(1, DType::kF32),
+                y = l.Optional(2, DType::kF32), dx = l.Out(0, DType::kF32);
+  const ReduceOp op = static_cast<ReduceOp>(l.Int(0, 0, static_cast<int64_t>(ReduceOp::kMax)));
+  const size_t rank = l.Rank(dx),
+               axis = static_cast<size_t>(l.Int(1, 0, static_cast<int64_t>(rank) - 1));
+  l.Expect(l.Rank(dy) == rank, "a gradient of the same rank");
+  for (size_t i = 0; i < rank; ++i)
+    l.Expect(l.DimOf(dy, i) == (i == axis ? Dim{1, -1} : l.DimOf(dx, i)),
+             "a gradient of size 1 there");
+  if (op == ReduceOp::kMax) {
+    l.Expect(x >= 0 && y >= 0, "a maximum and what it is of");
+    l.ExpectSameShape(x, dx);
+    l.ExpectSameShape(y, dy);
+  }
+  const Kernel<ReduceGradArgs> kernel = l.kernels.gradients->reduce_grad;
+  return {"",
+          [=](const RunContext& c) {
+            const Around a = AroundAxis(c, dx, axis, rank);
+            c.Run(kernel, ReduceGradArgs{c.F32(dy), c.F32(x), c.F32(y), c.F32(dx), a.outer, a.n,
+                                         a.inner, op});
+          },
+          nullptr};
+}
+
+// Attributes: the axis, how many zeros before and after.
+Step LoadPad(const StepLoader& l) {
+  const int32_t x = l.AnyIn(0), y = l.AnyOut(0);
+  l.Expect(l.Value(x).dtype == l.Value(y).dtype && BytesOf(l.Value(x).dtype) == 4,
+           "numbers of one type of 4 bytes");
+  const size_t rank = l.Rank(x),
+               axis = static_cast<size_t>(l.Int(0, 0, static_cast<int64_t>(rank) - 1));
+  const int64_t size = l.Fixed(x, axis), wide = l.Fixed(y, axis);
+  const int64_t before = l.Int(1, 0, wide), after = l.Int(2, 0, wide);
+  l.Expect(l.Rank(y) == rank && before + size + after == wide, "a result so much larger");
+  for (size_t i = 0; i < rank; ++i)
+    l.Expect(i == axis || l.DimOf(x, i) == l.DimOf(y, i), "operands that differ there alone");
+  const Kernel<PadArgs> kernel = l.kernels.pad;
+  return {"",
+          [=](const RunContext& c) {
+            const Around a = AroundAxis(c, x, axis, rank);
+            c.Run(kernel,
+                  PadArgs{c.Address(x), c.Address(y), a.outer, a.n, a.inner, before, after});
           },
           nullptr};
 }

@@ -84,16 +84,25 @@ template <class F>
 TRIGA_INLINE void conv_store(const Conv2dArgs& a, int64_t image, int64_t first, int64_t rows,
                              int64_t row, int64_t column, const float* sums, F activate) {
   const Window& w = a.window;
+  const Grid& g = a.grid;
   const int64_t n = w.out_width - column, panels = least(kTilePanels, w.out_height - row);
   for (int64_t r = 0; r < rows; ++r, sums += kTileCols) {
-    const int64_t plane = (image * a.groups * a.out + first + r) * w.out_height;
+    const int64_t plane = (image * a.groups * a.out + first + r) * g.height + g.top;
     const F32x16 bias = F32x16::set(a.bias ? a.bias[first + r] : 0.0f);
     for (int64_t p = 0; p < panels; ++p) {
-      const int64_t at = (plane + row + p) * w.out_width + column;
+      const int64_t at =
+          (plane + (row + p) * g.step_h) * g.width + g.left + column * g.step_w;
       F32x16 v = F32x16::load(sums + p * kPanel);
       if (a.bias) v = v + bias;
       if (a.residual) v = v + load_upto(a.residual + at, n);
-      store_upto(activate(v), a.y + at, n);
+      v = activate(v);
+      if (g.step_w == 1) {
+        store_upto(v, a.y + at, n);
+        continue;
+      }
+      alignas(64) float t[16];
+      v.store(t);
+      for (int64_t i = 0; i < least(n, 16); ++i) a.y[at + i * g.step_w] = t[i];
     }
   }
 }

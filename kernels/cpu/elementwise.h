@@ -1,4 +1,4 @@
-// y = op(x), y = op(a, b) with broadcasting, and strided copies. A chunk is kChunk elements of y;
+// y = op(x), y = op(a, b) with broadcasting, strided copies, and zeros around. A chunk is kChunk elements of y;
 // tails are masked. Errors: exp, tanh, erf, sigmoid as in math.h; log, sin, cos, pow are the C
 // library's, within 1 ulp; the rest is exact or correctly rounded (rsqrt: 1 / sqrt, both rounded).
 // NaN stays NaN. The C functions are called as ::logf and the like: the overloads of namespace std
@@ -190,6 +190,29 @@ inline void copy_run(const CopyArgs& a, int64_t begin, int64_t end, void*) {
     }
     for (int64_t i = 0; i < run; ++i) y[oy + i * sy] = x[ox + i * sx];
   });
+}
+
+TRIGA_INLINE int64_t padded_count(const PadArgs& a) {
+  return a.outer * (a.before + a.n + a.after) * a.inner;
+}
+inline int64_t pad_tiles(const PadArgs& a) { return chunks_of(padded_count(a)); }
+inline void pad_run(const PadArgs& a, int64_t begin, int64_t end, void*) {
+  const int64_t lead = a.before * a.inner, length = a.n * a.inner;
+  const int64_t row = lead + length + a.after * a.inner;
+  const uint32_t* x = static_cast<const uint32_t*>(a.x);
+  uint32_t* y = static_cast<uint32_t*>(a.y);
+  const int64_t to = least(end * kChunk, padded_count(a));
+  for (int64_t at = begin * kChunk, run; at < to; at += run) {
+    const int64_t in_row = at % row;
+    const bool within = in_row >= lead && in_row < lead + length;
+    run = least((in_row < lead ? lead : within ? lead + length : row) - in_row, to - at);
+    const size_t bytes = static_cast<size_t>(run) * 4;
+    if (within) {
+      __builtin_memcpy(y + at, x + at / row * length + in_row - lead, bytes);
+    } else {
+      __builtin_memset(y + at, 0, bytes);
+    }
+  }
 }
 
 }  // namespace

@@ -250,6 +250,13 @@ struct ReduceArgs {
   ReduceOp op;
 };
 
+// y[outer, before + n + after, inner]: x[outer, n, inner] between zeros, 4-byte elements of any type. Tiles: chunks of y.
+struct PadArgs {
+  const void* x;
+  void* y;
+  int64_t outer, n, inner, before, after;
+};
+
 // y = softmax (or its logarithm) over the middle axis of x[outer, n, inner]. Tiles: chunks of outer.
 struct SoftmaxArgs {
   const float* x;
@@ -265,6 +272,12 @@ struct Window {
   int64_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w;
 };
 
+// Where the places of a window lie in the picture that they make: (i, j) at row top + i · step_h, column left + j · step_w.
+struct Grid {
+  int64_t height, width;
+  int64_t top, left, step_h, step_w;
+};
+
 // y[n, o] = act(bias[o] + Σ_k w[o, k] · x under the window (+ residual[n, o])), k = (channel of o's group, row, column of the
 // kernel); what lies outside the picture is 0. Each output is one f32 FMA chain over ascending k, starting from 0; bias, residual and
 // activation follow in that order. Tiles: 16 columns of four rows of a picture.
@@ -273,9 +286,10 @@ struct Conv2dArgs {
   const float* w;         // [groups · out, in · kernel_h · kernel_w]
   const float* bias;      // [groups · out] or null
   const float* residual;  // as y, or null
-  float* y;               // [images, groups · out, out_height, out_width]
+  float* y;               // [images, groups · out, grid.height, grid.width]
   int64_t images, groups, in, out;
   Window window;
+  Grid grid;
   Activation activation;
 };
 
@@ -363,6 +377,7 @@ size_t ScratchOf(const Kernel<Args>& kernel, const Args& args) {
 }
 
 struct TrainingKernels;  // kernel_training.h
+struct GradientKernels;  // kernel_gradients.h
 
 struct CpuKernels {
   const char* isa;
@@ -383,6 +398,7 @@ struct CpuKernels {
   Kernel<BinaryArgs> binary;
   Kernel<CopyArgs> copy;
   Kernel<ReduceArgs> reduce;
+  Kernel<PadArgs> pad;
   Kernel<SoftmaxArgs> softmax;
   Kernel<Conv2dArgs> conv2d;
   Kernel<Pool2dArgs> pool2d;
@@ -395,6 +411,7 @@ struct CpuKernels {
   Kernel<PeakComputeArgs> peak_dot;   // as linear_bf16_dot multiplies; run is null where that is
   Kernel<PeakComputeArgs> peak_int8;  // as linear_q8 multiplies
   const TrainingKernels* training;
+  const GradientKernels* gradients;
 };
 
 // Names of the levels that this binary has and this CPU (and operating system) can run, best first.

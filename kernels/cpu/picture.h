@@ -62,22 +62,31 @@ inline void upsample2d_run(const Upsample2dArgs& a, int64_t begin, int64_t end, 
   }
 }
 
+struct GroupMoments {
+  float mean, scale;  // scale = rsqrt(var + eps)
+};
+inline GroupMoments group_moments(const float* x, int64_t channels, int64_t pixels, float eps) {
+  const int64_t size = channels * pixels;
+  float total = 0, squares = 0;
+  for (int64_t c = 0; c < channels; ++c) total += reduce_sum(x + c * pixels, pixels);
+  const F32x16 mean = F32x16::set(total / static_cast<float>(size));
+  for (int64_t i = 0; i < size; i += kPiece) {
+    squares += sum_over(x + i, least(kPiece, size - i), [=](F32x16 v, F32x16 s) {
+      const F32x16 d = v - mean;
+      return fma(d, d, s);
+    });
+  }
+  return {total / static_cast<float>(size), rms_scale(squares, size, eps)};
+}
+
 inline int64_t group_norm_tiles(const GroupNormArgs& a) { return a.images * a.groups; }
 inline void group_norm_run(const GroupNormArgs& a, int64_t begin, int64_t end, void*) {
   const int64_t size = a.channels * a.pixels;
   for (int64_t g = begin; g < end; ++g) {
     const float* x = a.x + g * size;
     float* y = a.y + g * size;
-    float total = 0, squares = 0;
-    for (int64_t c = 0; c < a.channels; ++c) total += reduce_sum(x + c * a.pixels, a.pixels);
-    const F32x16 mean = F32x16::set(total / static_cast<float>(size));
-    for (int64_t i = 0; i < size; i += kPiece) {
-      squares += sum_over(x + i, least(kPiece, size - i), [=](F32x16 v, F32x16 s) {
-        const F32x16 d = v - mean;
-        return fma(d, d, s);
-      });
-    }
-    const F32x16 scale = F32x16::set(rms_scale(squares, size, a.eps));
+    const GroupMoments m = group_moments(x, a.channels, a.pixels, a.eps);
+    const F32x16 mean = F32x16::set(m.mean), scale = F32x16::set(m.scale);
     for (int64_t c = 0; c < a.channels; ++c) {
       const int64_t channel = g % a.groups * a.channels + c, first = c * a.pixels;
       const F32x16 weight = F32x16::set(a.weight[channel]), bias = F32x16::set(a.bias[channel]);

@@ -4,6 +4,7 @@
 #include "kernels/cpu/conv2d.h"
 #include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/embedding.h"
+#include "kernels/cpu/gradients.h"
 #include "kernels/cpu/kernel.h"
 #include "kernels/cpu/linear.h"
 #include "kernels/cpu/linear_amx.h"
@@ -52,6 +53,7 @@ const CpuKernels TRIGA_TABLE = {
     {binary_tiles, nullptr, binary_run},
     {copy_tiles, nullptr, copy_run},
     {reduce_tiles, nullptr, reduce_run},
+    {pad_tiles, nullptr, pad_run},
     {softmax_tiles, nullptr, softmax_run},
     {conv2d_tiles, conv2d_scratch, conv2d_run},
     {pool2d_tiles, nullptr, pool2d_run},
@@ -64,6 +66,7 @@ const CpuKernels TRIGA_TABLE = {
     peak_dot_kernel(),
     {peak_compute_tiles, peak_scratch, peak_int8_run},
     &kTrainingKernels,
+    &kGradientKernels,
 };
 
 }  // namespace triga

@@ -6,6 +6,7 @@ import { binaryFunctions } from '../ops/binary.js';
 import { poolFunctions } from '../ops/pool2d.js';
 import { reduceFunctions } from '../ops/reduce.js';
 import { unaryFunctions } from '../ops/unary.js';
+import { unaryDerivatives } from '../ops/unary_grad.js';
 import type { KernelCall, Operand, ParamRequest } from '../plan/kernel_call.js';
 import { attr, indexOf, input, type Lowering, plain } from './lowering.js';
 import { trainingLowerings } from './training_lowering.js';
@@ -116,17 +117,23 @@ const only = (v: Value, axis: number, at: number): number[] => v.shape.map((_, i
 
 const pairOf = (node: Node, name: string): readonly number[] => node.attrs[name] as readonly number[];
 
+const convolution = (node: Node): readonly number[] => [
+  ...pairOf(node, 'stride'),
+  ...pairOf(node, 'padding'),
+  attr(node, 'groups'),
+];
+
+const pooling = (node: Node): readonly number[] => [
+  indexOf(poolFunctions, node.attrs.fn),
+  ...['kernel', 'stride', 'padding'].flatMap((n) => pairOf(node, n)),
+];
+
 /** Weights of a convolution are f32 rows as they are: what a linear packs in panels are the pixels here. */
 const conv2d = (node: Node): KernelCall => ({
   kernel: 'conv2d',
   inputs: ['x', 'w', 'bias', 'residual'].map((n) => node.inputs[n]),
   outputs: [node.outputs.y as Value],
-  attrs: [
-    ...pairOf(node, 'stride'),
-    ...pairOf(node, 'padding'),
-    attr(node, 'groups'),
-    indexOf(activations, node.attrs.activation ?? 'none'),
-  ],
+  attrs: [...convolution(node), indexOf(activations, node.attrs.activation ?? 'none')],
 });
 
 /** A table that is no parameter (one that is trained) lies in rows. */
@@ -137,6 +144,15 @@ function embedding(node: Node): KernelCall {
   return { ...plain(node, ['w', 'ids']), inputs: [weights(w), input(node, 'ids')] };
 }
 
+/** The weights' gradient is summed in parts of the pictures: as many as their memory allows, whatever the pictures' sizes. */
+const mostParts = 16;
+const mostPartsNumbers = 2 ** 20;
+const partsOf = ({ shape }: Value): number =>
+  Math.max(
+    1,
+    Math.min(mostParts, Math.floor(mostPartsNumbers / shape.reduce<number>((n, d) => n * Number(d), 1))),
+  );
+
 const attention = ['scale', 'causal', 'window', 'softcap'];
 
 /** The kernel steps of each op that the CPU has kernels for. What is not here is decomposed; a primitive that is not here cannot run. */
@@ -144,6 +160,17 @@ export const cpuLowerings: Readonly<Record<string, (lowering: Lowering) => reado
   unary: ({ node }) => [plain(node, ['x'], [indexOf(unaryFunctions, node.attrs.fn)])],
   binary: ({ node }) => [plain(node, ['a', 'b'], [indexOf(binaryFunctions, node.attrs.fn)])],
   reduce: ({ node }) => [plain(node, ['x'], [indexOf(reduceFunctions, node.attrs.fn), attr(node, 'axis')])],
+  unary_grad: ({ node }) => [plain(node, ['v', 'dy'], [indexOf(unaryDerivatives, node.attrs.fn)])],
+  reduce_grad: ({ node }) => [
+    plain(node, ['dy', 'x', 'y'], [indexOf(reduceFunctions, node.attrs.fn), attr(node, 'axis')]),
+  ],
+  pad: ({ node }) => [
+    plain(
+      node,
+      ['x'],
+      ['axis', 'before', 'after'].map((n) => attr(node, n)),
+    ),
+  ],
   softmax: ({ node }) => [plain(node, ['x'], [attr(node, 'axis'), attr(node, 'log')])],
   reshape: () => [],
   transpose({ node }) {
@@ -191,21 +218,37 @@ export const cpuLowerings: Readonly<Record<string, (lowering: Lowering) => reado
   layer_norm_quantized: ({ node }) => [plain(node, ['x', 'weight', 'bias'], [attr(node, 'eps')])],
   conv2d: ({ node }) => [conv2d(node)],
   fused_conv2d: ({ node }) => [conv2d(node)],
-  pool2d: ({ node }) => [
-    plain(
-      node,
-      ['x'],
-      [
-        indexOf(poolFunctions, node.attrs.fn),
-        ...['kernel', 'stride', 'padding'].flatMap((n) => pairOf(node, n)),
-      ],
-    ),
-  ],
+  conv2d_grad_x({ node, room }) {
+    const { kernel, inputs, outputs } = plain(node, ['dy', 'w']);
+    return [
+      {
+        kernel,
+        inputs,
+        outputs: [...outputs, room('f32', input(node, 'w').shape)],
+        attrs: convolution(node),
+      },
+    ];
+  },
+  conv2d_grad_w({ node, room }) {
+    const dw = node.outputs.dw as Value;
+    const { kernel, inputs, outputs } = plain(node, ['x', 'dy']);
+    const parts = room('f32', [partsOf(dw), ...dw.shape]);
+    return [{ kernel, inputs, outputs: [...outputs, parts], attrs: convolution(node) }];
+  },
+  pool2d: ({ node }) => [plain(node, ['x'], pooling(node))],
+  pool2d_grad: ({ node }) => [plain(node, ['dy', 'x', 'y'], pooling(node))],
   upsample2d: ({ node }) => [plain(node, ['x'], [attr(node, 'scale')])],
   group_norm: ({ node }) => [
     plain(
       node,
       ['x', 'weight', 'bias'],
+      ['groups', 'eps'].map((n) => attr(node, n)),
+    ),
+  ],
+  group_norm_grad: ({ node }) => [
+    plain(
+      node,
+      ['x', 'weight', 'dy'],
       ['groups', 'eps'].map((n) => attr(node, n)),
     ),
   ],

@@ -1,7 +1,10 @@
 import { defineOp, f32 } from '../ir/define_op.js';
 import { broadcastShapes } from '../ir/shape.js';
 import type { Value } from '../ir/value.js';
+import { scalar } from './scalar.js';
 import { broadcastStrides, walk } from './strides.js';
+import { sumTo } from './sum_to.js';
+import { unary } from './unary.js';
 
 /** The functions of two numbers that kernels know, with their meaning in float64. The order is shared with kernels/cpu/kernel.h. */
 export const binaryFunctions = {
@@ -32,6 +35,41 @@ const onnxBinary: Readonly<Record<BinaryFunction, string>> = {
   equal: 'Equal',
 };
 
+interface Operands {
+  readonly a: Value;
+  readonly b: Value;
+  readonly y: Value;
+  readonly dy: Value;
+}
+/** dy · ∂y/∂a and dy · ∂y/∂b, of y's shape. Where both are greatest (or least), each has half. */
+const partials: Readonly<
+  Record<BinaryFunction, (o: Operands) => { readonly a?: Value; readonly b?: Value }>
+> = {
+  add: ({ dy }) => ({ a: dy, b: dy }),
+  sub: ({ dy }) => ({ a: dy, b: unary('neg', dy) }),
+  mul: ({ a, b, dy }) => ({ a: mul(dy, b), b: mul(dy, a) }),
+  div({ b, y, dy }) {
+    const da = binary('div', dy, b);
+    return { a: da, b: unary('neg', mul(da, y)) };
+  },
+  max: ({ a, b, dy }) => ({ a: mul(dy, wins(b, a)), b: mul(dy, wins(a, b)) }),
+  min: ({ a, b, dy }) => ({ a: mul(dy, wins(a, b)), b: mul(dy, wins(b, a)) }),
+  pow({ a, b, y, dy }) {
+    const zero = scalar(a, 0);
+    // b · a^(b − 1) is 0 where b is, and y · log a where a is, whatever the other factor.
+    const less = add(sub(b, scalar(b, 1)), binary('equal', b, zero));
+    const log = unary('log', add(a, binary('equal', a, zero)));
+    return { a: mul(dy, mul(b, binary('pow', a, less))), b: mul(dy, mul(y, log)) };
+  },
+  // Steps: their slope is 0 wherever they have one.
+  less: () => ({}),
+  equal: () => ({}),
+};
+
+/** 1 where a < b, ½ where they are equal. */
+const wins = (a: Value, b: Value): Value =>
+  add(binary('less', a, b), mul(binary('equal', a, b), scalar(a, 0.5)));
+
 const binaryOp = defineOp({
   kind: 'primitive',
   name: 'binary',
@@ -40,7 +78,14 @@ const binaryOp = defineOp({
   infer: ({ a, b }, { fn }: { readonly fn: BinaryFunction }) => ({
     y: f32(broadcastShapes(fn, a.shape, b.shape)),
   }),
-  gradient: 'pending',
+  gradient({ inputs: { a, b }, outputs: { y }, attrs: { fn }, gradients: { y: dy } }) {
+    if (!dy) return {};
+    const found = partials[fn]({ a, b, y, dy });
+    return {
+      ...(found.a && { a: sumTo(found.a, a.shape) }),
+      ...(found.b && { b: sumTo(found.b, b.shape) }),
+    };
+  },
   onnx({ inputs: { a, b }, attrs: { fn }, onnx }) {
     const y = onnx.op(onnxBinary[fn], [onnx.as('f32', a), onnx.as('f32', b)]);
     // Comparisons give booleans.

@@ -1,6 +1,7 @@
 import { defineOp } from '../ir/define_op.js';
 import { fixedDim, ShapeError, showType } from '../ir/shape.js';
 import type { Value } from '../ir/value.js';
+import { slice } from './slice.js';
 import { around } from './strides.js';
 
 const concatOp = defineOp({
@@ -16,7 +17,11 @@ const concatOp = defineOp({
       fixedDim('concat', 'the axis', a.shape[axis]) + fixedDim('concat', 'the axis', b.shape[axis]);
     return { y: { dtype: a.dtype, shape: a.shape.map((d, i) => (i === axis ? size : d)) } };
   },
-  gradient: 'pending',
+  gradient({ inputs: { a }, attrs: { axis }, gradients: { y: dy } }) {
+    if (!dy) return {};
+    const split = Number(a.shape[axis]);
+    return { a: slice(dy, axis, 0, split), b: slice(dy, axis, split, Number(dy.shape[axis])) };
+  },
   onnx: ({ inputs: { a, b }, attrs: { axis }, onnx }) => ({
     y: onnx.op('Concat', [a.id, b.id], { axis: BigInt(axis) }),
   }),

@@ -1,37 +1,12 @@
 import { defineOp, f32 } from '../ir/define_op.js';
-import { expectShape, fixedDim, type Shape, ShapeError, showType } from '../ir/shape.js';
-import type { Attrs, TensorType, Value } from '../ir/value.js';
-import { type Pair, pair, placesOn } from './window.js';
-
-/** Pairs are [height, width]. */
-export interface Conv2dAttrs extends Attrs {
-  readonly stride: readonly number[];
-  readonly padding: readonly number[];
-  readonly groups: number;
-}
-
-/** Shape of a convolution's result. Throws {@link ShapeError} saying which operand does not fit. */
-export function inferConv2d(
-  op: string,
-  { x, w, bias }: { readonly x: TensorType; readonly w: TensorType; readonly bias?: TensorType | undefined },
-  { stride, padding, groups }: Conv2dAttrs,
-): Shape {
-  if (x.shape.length !== 4) throw new ShapeError(`${op}: expected x of [N, C, H, W], got ${showType(x)}`);
-  if (w.shape.length !== 4 || w.dtype !== 'f32')
-    throw new ShapeError(
-      `${op}: expected w of f32 [O, C / groups, kernel height, kernel width], got ${showType(w)}`,
-    );
-  const [n, , height, width] = x.shape as [number, number, number, number];
-  const channels = fixedDim(op, 'the channels of x', x.shape[1]);
-  const [out, perGroup, ...kernel] = w.shape.map((d) => fixedDim(op, 'a size of w', d)) as [number, number];
-  if (!Number.isInteger(groups) || groups < 1 || out % groups !== 0 || perGroup * groups !== channels)
-    throw new ShapeError(
-      `${op}: expected w of [O, ${channels} / groups, …] with O a multiple of the groups for x ${showType(x)}, ` +
-        `got ${showType(w)} and ${groups} groups`,
-    );
-  if (bias) expectShape(op, 'bias', bias, [out]);
-  return [n, out, ...placesOn(op, [height, width], { kernel, stride, padding })];
-}
+import { mulDims } from '../ir/shape.js';
+import type { Value } from '../ir/value.js';
+import { type Conv2dAttrs, inferConv2d } from './conv2d_attrs.js';
+import { conv2dGradW } from './conv2d_grad_w.js';
+import { conv2dGradX } from './conv2d_grad_x.js';
+import { reduce } from './reduce.js';
+import { reshape } from './reshape.js';
+import { type Pair, pair } from './window.js';
 
 const conv2dOp = defineOp({
   kind: 'primitive',
@@ -39,7 +14,16 @@ const conv2dOp = defineOp({
   inputs: ['x', 'w', 'bias?'],
   outputs: ['y'],
   infer: (inputs, attrs: Conv2dAttrs) => ({ y: f32(inferConv2d('conv2d', inputs, attrs)) }),
-  gradient: 'pending',
+  gradient({ inputs: { x, w, bias }, attrs, gradients: { y: dy } }) {
+    if (!dy) return {};
+    const [n = 0, out = 0, height = 0, width = 0] = dy.shape;
+    const planes = reshape(dy, [n, out, mulDims(height, width)]);
+    return {
+      x: conv2dGradX(dy, w, { ...attrs, size: x.shape.slice(2) }),
+      w: conv2dGradW(x, dy, { ...attrs, kernel: w.shape.slice(2).map(Number) }),
+      ...(bias && { bias: reshape(reduce('sum', reduce('sum', planes, 2), 0), bias.shape) }),
+    };
+  },
   onnx: ({ inputs: { x, w, bias }, attrs: { stride, padding, groups }, onnx }) => ({
     y: onnx.op('Conv', [x.id, w.id, bias?.id], {
       strides: stride,

@@ -3,7 +3,8 @@ import { expectShape } from '../ir/shape.js';
 import type { Value } from '../ir/value.js';
 import { type Activation, activation } from './activation.js';
 import { add } from './binary.js';
-import { type Conv2dAttrs, conv2d, inferConv2d } from './conv2d.js';
+import { conv2d } from './conv2d.js';
+import { type Conv2dAttrs, inferConv2d } from './conv2d_attrs.js';
 import type { Pair } from './window.js';
 
 interface FusedConv2dAttrs extends Conv2dAttrs {

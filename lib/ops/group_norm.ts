@@ -1,11 +1,9 @@
 import { defineOp, f32 } from '../ir/define_op.js';
 import { expectShape, fixedDim, ShapeError, showType } from '../ir/shape.js';
-import type { Attrs, Value } from '../ir/value.js';
-
-interface GroupNormAttrs extends Attrs {
-  readonly groups: number;
-  readonly eps: number;
-}
+import type { Value } from '../ir/value.js';
+import { type GroupNormAttrs, groupNormGrad } from './group_norm_grad.js';
+import { reduce } from './reduce.js';
+import { reshape } from './reshape.js';
 
 // No composite: the numbers that a mean is taken over are not known before the run.
 const groupNormOp = defineOp({
@@ -22,7 +20,15 @@ const groupNormOp = defineOp({
     expectShape('group_norm', 'bias', bias, [channels]);
     return { y: f32(x.shape) };
   },
-  gradient: 'pending',
+  gradient({ inputs: { x, weight, bias }, attrs, gradients: { y: dy } }) {
+    if (!dy) return {};
+    const { dx, dweight, dbias } = groupNormGrad({ x, weight, dy }, attrs);
+    return {
+      x: dx,
+      weight: reshape(reduce('sum', dweight, 0), weight.shape),
+      bias: reshape(reduce('sum', dbias, 0), bias.shape),
+    };
+  },
   onnx: ({ inputs: { x, weight, bias }, attrs: { groups, eps }, onnx }) => ({
     y: onnx.op('GroupNormalization', [x.id, onnx.as('f32', weight), onnx.as('f32', bias)], {
       num_groups: BigInt(groups),

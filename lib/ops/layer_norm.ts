@@ -3,7 +3,7 @@ import { expectShape } from '../ir/shape.js';
 import type { Value } from '../ir/value.js';
 import { add, mul, sub } from './binary.js';
 import { layerNormGrad } from './layer_norm_grad.js';
-import { meanLast } from './reduce.js';
+import { meanLast } from './mean_last.js';
 import { scalar } from './scalar.js';
 import { unary } from './unary.js';
 

@@ -1,6 +1,7 @@
 import { defineOp, f32 } from '../ir/define_op.js';
 import { ShapeError, showType } from '../ir/shape.js';
 import type { Attrs, Value } from '../ir/value.js';
+import { pool2dGrad } from './pool2d_grad.js';
 import { type Pair, pair, placesOn, underWindow } from './window.js';
 
 /** What a window becomes. The order is shared with kernels/cpu/kernel.h. */
@@ -35,7 +36,11 @@ const pool2dOp = defineOp({
       );
     return { y: f32([n, c, ...placesOn('pool2d', [height, width], attrs)]) };
   },
-  gradient: 'pending',
+  gradient({ inputs: { x }, outputs: { y }, attrs, gradients: { y: dy } }) {
+    if (!dy) return {};
+    const read = attrs.fn === 'max' && { x, y };
+    return { x: pool2dGrad({ dy, ...read }, { ...attrs, size: x.shape.slice(2) }) };
+  },
   onnx: ({ inputs: { x }, attrs: { fn, kernel, stride, padding }, onnx }) => ({
     y: onnx.op(fn === 'max' ? 'MaxPool' : 'AveragePool', [x.id], {
       kernel_shape: kernel,

@@ -25,7 +25,8 @@ const quantizedLinearOp = defineOp({
     if (bias) expectShape('quantized_linear', 'bias', bias, [n]);
     return { y: f32([...x.shape.slice(0, -1), n]) };
   },
-  gradient: 'pending',
+  // x is rounded to bytes, and q8 weights are not trained: to train, take `linear` over the weight in f32.
+  gradient: 'none',
   // A q8 weight is the numbers that it stands for there.
   onnx({ inputs: { x, x_scale, w, bias }, outputs: { y }, onnx }) {
     const k = Number(w.shape[1]);

@@ -1,9 +1,6 @@
 import { defineOp, f32 } from '../ir/define_op.js';
-import { fixedDim } from '../ir/shape.js';
 import type { Value } from '../ir/value.js';
-import { mul } from './binary.js';
-import { reshape } from './reshape.js';
-import { scalar } from './scalar.js';
+import { reduceGrad } from './reduce_grad.js';
 import { around } from './strides.js';
 
 /** Reductions over an axis, start value and step. The order is shared with kernels/cpu/kernel.h. */
@@ -22,7 +19,15 @@ const reduceOp = defineOp({
   infer: ({ x }, { axis }: { readonly fn: ReduceFunction; readonly axis: number }) => ({
     y: f32(x.shape.map((d, i) => (i === axis ? 1 : d))),
   }),
-  gradient: 'pending',
+  gradient: ({ inputs: { x }, outputs: { y }, attrs, gradients: { y: dy } }) =>
+    dy
+      ? {
+          x: reduceGrad(
+            { dy, ...(attrs.fn === 'max' && { x, y }) },
+            { ...attrs, size: x.shape[attrs.axis] ?? 1 },
+          ),
+        }
+      : {},
   onnx: ({ inputs: { x }, attrs: { fn, axis }, onnx }) => ({
     y: onnx.op(fn === 'sum' ? 'ReduceSum' : 'ReduceMax', [onnx.as('f32', x), onnx.ints([axis])]),
   }),
@@ -42,14 +47,3 @@ const reduceOp = defineOp({
 /** Sum or maximum over `axis` (negative: from the end), which stays with size 1. */
 export const reduce = (fn: ReduceFunction, x: Value, axis: number): Value =>
   reduceOp({ x }, { fn, axis: axis < 0 ? axis + x.shape.length : axis }).y;
-
-/** Mean over the last axis, whose size is fixed; it stays with size 1. */
-export const meanLast = (x: Value): Value =>
-  mul(reduce('sum', x, -1), scalar(x, 1 / fixedDim('mean', 'the last axis', x.shape.at(-1))));
-
-/** Sums over all axes but the last: x [..., C] → [C]. */
-export const sumRows = (x: Value): Value =>
-  reshape(
-    x.shape.slice(0, -1).reduce((y, _, axis) => reduce('sum', y, axis), x),
-    x.shape.slice(-1),
-  );

@@ -14,7 +14,7 @@ const reshapeOp = defineOp({
     }
     return { y: { dtype: x.dtype, shape } };
   },
-  gradient: 'pending',
+  gradient: ({ inputs: { x }, gradients: { y: dy } }) => (dy ? { x: reshape(dy, x.shape) } : {}),
   onnx: ({ inputs: { x }, attrs: { shape }, onnx }) => ({ y: onnx.reshape(x.id, shape) }),
   reference({ x }, _attrs, { y }) {
     y.data.set(x.data);

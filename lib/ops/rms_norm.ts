@@ -2,7 +2,7 @@ import { defineOp, f32 } from '../ir/define_op.js';
 import { expectShape } from '../ir/shape.js';
 import type { Value } from '../ir/value.js';
 import { add, mul } from './binary.js';
-import { meanLast } from './reduce.js';
+import { meanLast } from './mean_last.js';
 import { rmsNormGrad } from './rms_norm_grad.js';
 import { scalar } from './scalar.js';
 import { unary } from './unary.js';

@@ -2,8 +2,9 @@ import { defineOp, f32 } from '../ir/define_op.js';
 import { expectShape } from '../ir/shape.js';
 import type { Value } from '../ir/value.js';
 import { add, mul, sub } from './binary.js';
-import { meanLast, sumRows } from './reduce.js';
+import { meanLast } from './mean_last.js';
 import { scalar } from './scalar.js';
+import { sumRows } from './sum_rows.js';
 import { unary } from './unary.js';
 
 const rmsNormGradOp = defineOp({

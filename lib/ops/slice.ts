@@ -1,6 +1,7 @@
 import { defineOp } from '../ir/define_op.js';
 import { fixedDim, ShapeError, showType } from '../ir/shape.js';
 import type { Value } from '../ir/value.js';
+import { pad } from './pad.js';
 import { around } from './strides.js';
 
 interface SliceAttrs extends Record<string, number> {
@@ -23,7 +24,10 @@ const sliceOp = defineOp({
     }
     return { y: { dtype: x.dtype, shape: x.shape.map((d, i) => (i === axis ? end - begin : d)) } };
   },
-  gradient: 'pending',
+  gradient({ inputs: { x }, attrs: { axis, begin, end }, gradients: { y: dy } }) {
+    if (!dy) return {};
+    return { x: pad(dy, axis, begin, Number(x.shape[axis]) - end) };
+  },
   onnx: ({ inputs: { x }, attrs: { axis, begin, end }, onnx }) => ({
     y: onnx.op('Slice', [x.id, onnx.ints([begin]), onnx.ints([end]), onnx.ints([axis])]),
   }),

@@ -1,6 +1,6 @@
 import { defineOp, f32 } from '../ir/define_op.js';
 import type { Value } from '../ir/value.js';
-import { binary, sub } from './binary.js';
+import { binary, mul, sub } from './binary.js';
 import { reduce } from './reduce.js';
 import { unary } from './unary.js';
 
@@ -13,6 +13,13 @@ const softmaxOp = defineOp({
   onnx: ({ inputs: { x }, attrs: { axis, log }, onnx }) => ({
     y: onnx.op(log ? 'LogSoftmax' : 'Softmax', [x.id], { axis: BigInt(axis) }),
   }),
+  gradient({ outputs: { y }, attrs: { axis, log }, gradients: { y: dy } }) {
+    if (!dy) return {};
+    const dx = log
+      ? sub(dy, mul(unary('exp', y), reduce('sum', dy, axis)))
+      : mul(y, sub(dy, reduce('sum', mul(dy, y), axis)));
+    return { x: dx };
+  },
   decompose({ x }, { axis, log }) {
     const shifted = sub(x, reduce('max', x, axis));
     const e = unary('exp', shifted);

@@ -14,7 +14,15 @@ const transposeOp = defineOp({
     }
     return { y: { dtype: x.dtype, shape: axes.map((a) => x.shape[a] ?? 0) } };
   },
-  gradient: 'pending',
+  gradient({ attrs: { axes }, gradients: { y: dy } }) {
+    if (!dy) return {};
+    return {
+      x: transpose(
+        dy,
+        axes.map((_, axis) => axes.indexOf(axis)),
+      ),
+    };
+  },
   onnx: ({ inputs: { x }, attrs: { axes }, onnx }) => ({ y: onnx.op('Transpose', [x.id], { perm: axes }) }),
   reference({ x }, { axes }, { y }) {
     const strides = stridesOf(x.shape);

@@ -1,6 +1,7 @@
 import { defineOp, f32 } from '../ir/define_op.js';
 import type { Value } from '../ir/value.js';
 import { erf } from './special.js';
+import { unaryGrad } from './unary_grad.js';
 
 /** The functions of one number that kernels know, with their meaning in float64. The order is shared with kernels/cpu/kernel.h. */
 export const unaryFunctions = {
@@ -42,7 +43,10 @@ const unaryOp = defineOp({
   inputs: ['x'],
   outputs: ['y'],
   infer: ({ x }, _attrs: { readonly fn: UnaryFunction }) => ({ y: f32(x.shape) }),
-  gradient: 'pending',
+  gradient({ inputs: { x }, outputs: { y }, attrs: { fn }, gradients: { y: dy } }) {
+    if (!dy) return {};
+    return { x: fn === 'neg' ? unary('neg', dy) : unaryGrad(fn, { x, y, dy }) };
+  },
   onnx: ({ inputs: { x }, attrs: { fn }, onnx }) => ({
     y: onnxUnary[fn].reduce((y, operator) => onnx.op(operator, [y]), onnx.as('f32', x)),
   }),

@@ -1,6 +1,9 @@
 import { defineOp, f32 } from '../ir/define_op.js';
 import { mulDims, ShapeError, showType } from '../ir/shape.js';
 import type { Value } from '../ir/value.js';
+import { mul } from './binary.js';
+import { pool2d } from './pool2d.js';
+import { scalar } from './scalar.js';
 
 const upsample2dOp = defineOp({
   kind: 'primitive',
@@ -15,7 +18,11 @@ const upsample2dOp = defineOp({
       throw new ShapeError(`upsample2d: expected scale to be an integer of at least 1, got ${scale}`);
     return { y: f32([n, c, mulDims(height, scale), mulDims(width, scale)]) };
   },
-  gradient: 'pending',
+  gradient({ attrs: { scale }, gradients: { y: dy } }) {
+    if (!dy) return {};
+    // The sum of a pixel's copies.
+    return { x: mul(pool2d('mean', dy, scale), scalar(dy, scale * scale)) };
+  },
   onnx: ({ inputs: { x }, attrs: { scale }, onnx }) => ({
     y: onnx.op('Resize', [x.id, undefined, onnx.floats([1, 1, scale, scale])], {
       mode: 'nearest',

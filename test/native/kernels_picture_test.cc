@@ -72,6 +72,7 @@ void TestConv2d(const CpuKernels& k) {
                    c.in,
                    c.out,
                    w,
+                   {w.out_height, w.out_width, 0, 0, 1, 1},
                    variant == 3 ? Activation::kRelu : Activation::kNone};
       // The chain that kernel.h promises, and the sum in float64.
       vector<float> chain(y.size());

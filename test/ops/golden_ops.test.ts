@@ -17,7 +17,7 @@ const later: Readonly<Record<string, RegExp>> = {
   'convolution, pooling, padding and patches': /^(conv|max_pool|avg_pool|adaptive_avg_pool|unfold|pad_re)/,
   'resampling of images': /^(interpolate|grid_sample)/,
   'recurrent networks': /^(lstm|gru)/,
-  'optimizers, schedules and clipping': /^(opt_|lr_|clip_grad)/,
+  'optimizers of which golden_optimizers.test.ts has some, schedules and clipping': /^(opt_|lr_|clip_grad)/,
   'sorting and searching': /^(sort_desc|topk_4|vq_straight_through)$/,
   'audio: Fourier transform, alignment': /^(stft_mag|ctc)$/,
 };

@@ -2,9 +2,10 @@ import { samples as activation, activationGrad, gatedActivation, gatedActivation
 import { attention, attentionGrad, pagedAttention } from './attention.js';
 import { samples as binary } from './binary.js';
 import { kvCopy, kvWrite, ropeKvWrite } from './cache.js';
-import { conv2d, fusedConv2d } from './conv2d.js';
+import { conv2d, conv2dGradW, conv2dGradX, fusedConv2d } from './conv2d.js';
 import { crossEntropy, crossEntropyGrad } from './cross_entropy.js';
 import { samples as embedding, embeddingGrad } from './embedding.js';
+import { reduceGrad, unaryGrad } from './gradients.js';
 import {
   fusedQuantizedLinear,
   layerNormQuantized,
@@ -12,13 +13,13 @@ import {
   quantizeRows,
   rmsNormQuantized,
 } from './int8.js';
-import { concat, gatherRows, reshape, slice, transpose } from './layout.js';
+import { concat, gatherRows, pad, reshape, slice, transpose } from './layout.js';
 import { fusedLinear, linear } from './linear.js';
 import { samples as matmul } from './matmul.js';
 import { layerNorm, layerNormGrad, rmsNorm, rmsNormGrad } from './norm.js';
 import { accumulate, adamw, ema, fill, sgd, sumSquares } from './optimizer.js';
 import { samples as paddedAttention } from './padded_attention.js';
-import { groupNorm, pool2d, upsample2d } from './picture.js';
+import { groupNorm, groupNormGrad, pool2d, pool2dGrad, upsample2d } from './picture.js';
 import { samples as reduce } from './reduce.js';
 import { rope, ropeTable } from './rope.js';
 import { samples as sample } from './sample.js';
@@ -37,6 +38,8 @@ export const suites: Readonly<Record<string, readonly Sample[]>> = {
   binary,
   concat,
   conv2d,
+  conv2d_grad_w: conv2dGradW,
+  conv2d_grad_x: conv2dGradX,
   cross_entropy: crossEntropy,
   cross_entropy_grad: crossEntropyGrad,
   ema,
@@ -49,6 +52,7 @@ export const suites: Readonly<Record<string, readonly Sample[]>> = {
   gated_activation_grad: gatedActivationGrad,
   gather_rows: gatherRows,
   group_norm: groupNorm,
+  group_norm_grad: groupNormGrad,
   kv_copy: kvCopy,
   kv_write: kvWrite,
   layer_norm: layerNorm,
@@ -56,12 +60,15 @@ export const suites: Readonly<Record<string, readonly Sample[]>> = {
   layer_norm_quantized: layerNormQuantized,
   linear,
   matmul,
+  pad,
   padded_attention: paddedAttention,
   paged_attention: pagedAttention,
   pool2d,
+  pool2d_grad: pool2dGrad,
   quantize_rows: quantizeRows,
   quantized_linear: quantizedLinear,
   reduce,
+  reduce_grad: reduceGrad,
   reshape,
   rms_norm: rmsNorm,
   rms_norm_grad: rmsNormGrad,
@@ -76,5 +83,6 @@ export const suites: Readonly<Record<string, readonly Sample[]>> = {
   sum_squares: sumSquares,
   transpose,
   unary,
+  unary_grad: unaryGrad,
   upsample2d,
 };

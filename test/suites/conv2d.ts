@@ -1,6 +1,8 @@
-import type { Dim } from '../../lib/ir/shape.js';
+import { type Dim, divDims } from '../../lib/ir/shape.js';
 import { type Activation, activations } from '../../lib/ops/activation.js';
 import '../../lib/ops/conv2d.js';
+import '../../lib/ops/conv2d_grad_w.js';
+import '../../lib/ops/conv2d_grad_x.js';
 import '../../lib/ops/fused_conv2d.js';
 import { type Draw, drawn, product, type Sample } from './suite.js';
 
@@ -59,6 +61,36 @@ const cases: readonly Case[] = [
   { x: ['N', 3, 'H', 'W'], w: [4, 3, 3, 3], padding: same, dims: { N: 3, H: 5, W: 19 } },
   { x: [1, 3, '4*H', '2*W'], w: [4, 3, 3, 3], padding: same, stride: [2, 2], dims: { H: 3, W: 9 } },
 ];
+
+/** Places of a window along an axis of a picture. */
+const places = ({ x, w, stride = [1, 1], padding = [0, 0] }: Case, axis: 0 | 1): Dim => {
+  const size = x[2 + axis] as Dim;
+  if (typeof size === 'string') return divDims(size, stride[axis]) as Dim;
+  return Math.floor((Number(size) + 2 * padding[axis] - (w[2 + axis] as number)) / stride[axis]) + 1;
+};
+const shapeOfY = (given: Case): Dim[] => [given.x[0] as Dim, given.w[0], places(given, 0), places(given, 1)];
+
+/** Beside those of conv2d: kernels smaller than the stride, and pictures whose last rows no window sees. */
+const gradientCases: readonly Case[] = [
+  ...cases,
+  { x: [1, 3, 8, 21], w: [4, 3, 1, 1], stride: [2, 2] },
+  { x: [1, 2, 9, 40], w: [3, 2, 2, 1], stride: [3, 4], padding: [1, 0] },
+  { x: [3, 2, 9, 140], w: [3, 2, 3, 3], padding: same }, // rows of more pixels than are unfolded at once
+  { x: [2, 13, 30, 30], w: [125, 13, 3, 3], padding: same }, // several pieces and parts, chunks of rows
+];
+
+export const conv2dGradX: readonly Sample[] = gradientCases.map((given) =>
+  drawn(nameOf(given), given.dims ?? {}, (d) => ({ dy: d.x(shapeOfY(given)), w: d.param(given.w) }), {
+    ...attrsOf(given),
+    size: given.x.slice(2),
+  }),
+);
+export const conv2dGradW: readonly Sample[] = gradientCases.map((given) =>
+  drawn(nameOf(given), given.dims ?? {}, (d) => ({ x: d.x(given.x), dy: d.x(shapeOfY(given)) }), {
+    ...attrsOf(given),
+    kernel: given.w.slice(2),
+  }),
+);
 
 export const conv2d: readonly Sample[] = product(cases, [false, true]).map(([given, bias]) =>
   drawn(

@@ -2,6 +2,7 @@
 import type { Dim, Shape } from '../../lib/ir/shape.js';
 import '../../lib/ops/concat.js';
 import '../../lib/ops/gather_rows.js';
+import '../../lib/ops/pad.js';
 import '../../lib/ops/reshape.js';
 import '../../lib/ops/slice.js';
 import '../../lib/ops/transpose.js';
@@ -126,3 +127,20 @@ export const gatherRows: readonly Sample[] = [
   ),
   drawn('integers', { T: 9, R: 5 }, (d) => ({ x: d.ids(['T', 4], 1000), rows: d.ids(['R'], 9) })),
 ];
+
+export const pad = over(
+  [
+    [['T', 5], 1, 2, 1],
+    [['T', 5], 1, 0, 0],
+    [['T', 3, 4], 1, 0, 4],
+    [[3, 'T'], 0, 1, 1],
+    [[0, 'T'], 0, 2, 1],
+  ] as readonly (readonly [Shape, number, number, number])[],
+  ([shape, axis, before, after], T) =>
+    drawn(
+      `${before} and ${after} on axis ${axis} of [${shape.join()}], T ${T}`,
+      { T },
+      (d) => ({ x: d.x(shape) }),
+      { axis, before, after },
+    ),
+);

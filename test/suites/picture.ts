@@ -1,7 +1,10 @@
 // Ops over pictures [N, C, H, W] without weights, or with a number for each channel.
-import type { Dim } from '../../lib/ir/shape.js';
+import { type Dim, evalShape } from '../../lib/ir/shape.js';
 import '../../lib/ops/group_norm.js';
-import '../../lib/ops/pool2d.js';
+import '../../lib/ops/group_norm_grad.js';
+import { poolFunctions } from '../../lib/ops/pool2d.js';
+import '../../lib/ops/pool2d_grad.js';
+import { underWindow } from '../../lib/ops/window.js';
 import '../../lib/ops/upsample2d.js';
 import { drawn, product, type Sample } from './suite.js';
 
@@ -32,6 +35,38 @@ export const pool2d: readonly Sample[] = product(windows, ['max', 'mean']).map(
       (d) => ({ x: d.x(x) }),
       { fn, kernel, stride, padding },
     ),
+);
+
+/** As of each window: with few different numbers, some of the greatest have company. */
+export const pool2dGrad: readonly Sample[] = product(windows, ['max', 'mean'] as const).map(
+  ([{ x, kernel, stride, padding = [0, 0], dims = {} }, fn]) => {
+    const attrs = { fn, kernel, stride, padding, size: x.slice(2) };
+    const [n = 0, c = 0, height = 0, width = 0] = evalShape(x, dims);
+    const placesOn = (size: number, axis: 0 | 1): number =>
+      Math.floor((size + 2 * padding[axis] - kernel[axis]) / stride[axis]) + 1;
+    const [high, wide] = [placesOn(height, 0), placesOn(width, 1)];
+    const symbolic = Object.keys(dims).length > 0;
+    const shape = symbolic ? ['N', 2, 'H', '2*W'] : [n, c, high, wide];
+    return drawn(
+      `${fn} [${x.join()}], kernel ${kernel.join('×')}, stride ${stride.join('×')}, padding ${padding.join('×')}${told(dims)}`,
+      dims,
+      (d) => {
+        const dy = d.x(shape);
+        if (fn === 'mean') return { dy };
+        const seen = { ...d.ids(x, 5), dtype: 'f32' as const };
+        const greatest = dy.data.map((_, i) => {
+          const plane = Math.floor(i / (high * wide)) * height * width;
+          let most = poolFunctions.max.start;
+          underWindow([height, width], attrs, [Math.floor(i / wide) % high, i % wide], (_k, j) => {
+            most = Math.max(most, seen.data[plane + j] as number);
+          });
+          return most;
+        });
+        return { dy, x: seen, y: { ...dy, data: greatest } };
+      },
+      attrs,
+    );
+  },
 );
 
 const pictures: readonly (readonly [readonly Dim[], Dims])[] = [
@@ -76,3 +111,16 @@ export const groupNorm: readonly Sample[] = [
     1e-4,
   ),
 ];
+
+export const groupNormGrad: readonly Sample[] = grouped.map(([x, groups, dims]) =>
+  drawn(
+    `[${x.join()}] in ${groups}${told(dims)}`,
+    dims,
+    (d) => ({
+      x: d.x(x),
+      weight: d.param([x[1] as number], 'f32', { low: 0.5, high: 2 }),
+      dy: d.x(x),
+    }),
+    { groups, eps: 1e-5 },
+  ),
+);
