@@ -280,8 +280,9 @@ int main(int argc, char** argv) {
     const GroupNormArgs g{x, x, x, y, 1, 4, 64, 64 * 64, 1e-5f};
     Report("group_norm 4 groups of 256x64x64 (in + out)", 8 * plane,
            Best([&] { RunAll(k.group_norm, g); }), read, "GB/s");
-    const GroupNormGradArgs gg{x, x, x, y, reinterpret_cast<float*>(big), reinterpret_cast<float*>(big),
-                               1, 4, 64,  64 * 64, 1e-5f};
+    const GroupNormGradArgs gg{
+        x, x,  x,       y,    reinterpret_cast<float*>(big), reinterpret_cast<float*>(big), 1,
+        4, 64, 64 * 64, 1e-5f};
     Report("group_norm_grad 4 groups of 256x64x64 (in + out)", 12 * plane,
            Best([&] { RunAll(k.gradients->group_norm_grad, gg); }), read, "GB/s");
     const Pool2dGradArgs pg{y, x, y, reinterpret_cast<float*>(big), 64, p.window, PoolOp::kMax};

@@ -17,7 +17,7 @@ size_t Size(int64_t n) { return static_cast<size_t>(n); }
 
 // Runs a kernel in order and in any order of tiles, and checks that both give the same bits.
 template <class Args>
-vector<float> RunTwice(const Kernel<Args>& kernel, Args args, float* Args::*out, size_t n) {
+vector<float> RunTwice(const Kernel<Args>& kernel, Args args, float* Args::* out, size_t n) {
   vector<float> y(n, NAN), z(n, NAN);
   args.*out = y.data();
   Run(kernel, args);
@@ -94,11 +94,18 @@ void TestReduceGrad(const CpuKernels& k) {
           }
         }
         for (const ReduceOp op : {ReduceOp::kSum, ReduceOp::kMax}) {
-          where = std::string(k.isa) + " reduce_grad " + std::to_string(static_cast<int>(op)) + " " +
-                  std::to_string(outer) + "," + std::to_string(n) + "," + std::to_string(inner);
+          where = std::string(k.isa) + " reduce_grad " + std::to_string(static_cast<int>(op)) +
+                  " " + std::to_string(outer) + "," + std::to_string(n) + "," +
+                  std::to_string(inner);
           const bool is_sum = op == ReduceOp::kSum;
-          const ReduceGradArgs args{dy.data(), is_sum ? nullptr : x.data(),
-                                    is_sum ? nullptr : y.data(), nullptr, outer, n, inner, op};
+          const ReduceGradArgs args{dy.data(),
+                                    is_sum ? nullptr : x.data(),
+                                    is_sum ? nullptr : y.data(),
+                                    nullptr,
+                                    outer,
+                                    n,
+                                    inner,
+                                    op};
           CheckClose(RunTwice(k.gradients->reduce_grad, args, &ReduceGradArgs::dx, x.size()),
                      is_sum ? sum : share, 1e-7, 0, "value");
         }
@@ -153,26 +160,25 @@ std::string NameOf(const Case& c) {
 
 // Around the edges of blocks of pixels (128), pieces (1024), tiles (64 numbers of a kernel), register tiles and chunks of channels.
 const Case kCases[] = {
-    {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0},      {2, 1, 3, 5, 4, 16, 3, 3, 1, 1, 1, 1},
-    {1, 1, 8, 12, 5, 17, 3, 3, 1, 1, 1, 1},    {3, 1, 7, 13, 20, 33, 3, 3, 1, 1, 1, 1},
-    {1, 1, 2, 121, 3, 15, 3, 3, 1, 1, 0, 0},   {1, 1, 70, 7, 6, 20, 1, 1, 1, 1, 0, 0},
-    {1, 1, 5, 6, 13, 41, 3, 3, 2, 2, 1, 1},    {1, 1, 2, 3, 11, 50, 2, 5, 3, 2, 0, 4},
-    {1, 1, 1, 2, 2, 3, 5, 5, 1, 1, 2, 2},      {1, 1, 2, 2, 4, 4, 1, 1, 1, 1, 20, 20},
-    {1, 1, 3, 4, 9, 300, 3, 3, 1, 1, 1, 1},    {2, 3, 4, 5, 6, 18, 3, 3, 1, 1, 1, 1},
-    {1, 18, 1, 1, 5, 20, 3, 3, 1, 1, 1, 1},    {1, 1, 3, 4, 9, 70, 3, 20, 1, 17, 1, 10},
+    {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0},    {2, 1, 3, 5, 4, 16, 3, 3, 1, 1, 1, 1},
+    {1, 1, 8, 12, 5, 17, 3, 3, 1, 1, 1, 1},  {3, 1, 7, 13, 20, 33, 3, 3, 1, 1, 1, 1},
+    {1, 1, 2, 121, 3, 15, 3, 3, 1, 1, 0, 0}, {1, 1, 70, 7, 6, 20, 1, 1, 1, 1, 0, 0},
+    {1, 1, 5, 6, 13, 41, 3, 3, 2, 2, 1, 1},  {1, 1, 2, 3, 11, 50, 2, 5, 3, 2, 0, 4},
+    {1, 1, 1, 2, 2, 3, 5, 5, 1, 1, 2, 2},    {1, 1, 2, 2, 4, 4, 1, 1, 1, 1, 20, 20},
+    {1, 1, 3, 4, 9, 300, 3, 3, 1, 1, 1, 1},  {2, 3, 4, 5, 6, 18, 3, 3, 1, 1, 1, 1},
+    {1, 18, 1, 1, 5, 20, 3, 3, 1, 1, 1, 1},  {1, 1, 3, 4, 9, 70, 3, 20, 1, 17, 1, 10},
     {0, 1, 3, 4, 9, 9, 3, 3, 1, 1, 1, 1},
 };
 
 void TestConv2dGradW(const CpuKernels& k) {
   for (const Case& c : kCases) {
     for (int64_t count : {1, 3}) {
-      where = std::string(k.isa) + " conv2d_grad_w" + NameOf(c) + ", parts " +
-              std::to_string(count);
+      where =
+          std::string(k.isa) + " conv2d_grad_w" + NameOf(c) + ", parts " + std::to_string(count);
       const Window w = WindowOf(c);
       const int64_t depth = c.in * c.kernel_h * c.kernel_w, channels = c.groups * c.out;
       const int64_t lines = c.images * w.out_height;
-      const vector<float> x =
-                              Floats(Size(c.images * c.groups * c.in * c.height * c.width)),
+      const vector<float> x = Floats(Size(c.images * c.groups * c.in * c.height * c.width)),
                           dy = Floats(Size(c.images * channels * w.out_height * w.out_width));
       vector<double> want(Size(count * channels * depth));
       for (int64_t part = 0; part < count; ++part) {
@@ -224,8 +230,9 @@ void TestConv2dTurn(const CpuKernels& k) {
       }
     }
     vector<float> y(w.size());
-    Run(k.gradients->conv2d_turn, Conv2dTurnArgs{w.data(), y.data(), c.groups, c.in, c.out,
-                                                 c.kernel_h, c.kernel_w, c.stride_h, c.stride_w},
+    Run(k.gradients->conv2d_turn,
+        Conv2dTurnArgs{w.data(), y.data(), c.groups, c.in, c.out, c.kernel_h, c.kernel_w,
+                       c.stride_h, c.stride_w},
         true);
     Check(SameBits(y, want), "value");
   }
@@ -281,7 +288,8 @@ void TestPool2dGrad(const CpuKernels& k) {
       }
     }
     for (const PoolOp op : {PoolOp::kMax, PoolOp::kMean}) {
-      where = std::string(k.isa) + " pool2d_grad " + std::to_string(static_cast<int>(op)) + NameOf(c);
+      where =
+          std::string(k.isa) + " pool2d_grad " + std::to_string(static_cast<int>(op)) + NameOf(c);
       const Pool2dGradArgs args{dy.data(), x.data(), y.data(), nullptr, planes, w, op};
       CheckClose(RunTwice(k.gradients->pool2d_grad, args, &Pool2dGradArgs::dx, x.size()),
                  op == PoolOp::kMax ? greatest : mean, 1e-5, 1e-5, "value");
