@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "kernels/cpu/kernel.h"
+#include "kernels/cpu/kernel_gradients.h"
 
 using namespace triga;
 using std::vector;
@@ -242,6 +243,24 @@ int main(int argc, char** argv) {
       const double work = 2.0 * static_cast<double>(places * places * out * a.in * kernel * kernel);
       Report(std::string("conv2d ") + name, work, Best([&] { RunAll(k.conv2d, a); }), fma,
              "GFLOP/s");
+      if (stride == 1) {
+        const Conv2dTurnArgs turn{a.w, y, groups, a.in, a.out, kernel, kernel, 1, 1};
+        Conv2dArgs back = a;
+        back.x = a.y, back.y = pictures, back.w = y, back.in = a.out, back.out = a.in;
+        back.activation = Activation::kNone;
+        Report("conv2d_grad_x " + std::string(name), work, Best([&] {
+                 RunAll(k.gradients->conv2d_turn, turn);
+                 RunAll(k.conv2d, back);
+               }),
+               fma, "GFLOP/s");
+      }
+      const Conv2dGradWArgs w{pictures, a.y, y, 1, groups, a.in, a.out, a.window, 16};
+      const ReduceArgs parts{y, x, 1, 16, groups * a.out * a.in * kernel * kernel, ReduceOp::kSum};
+      Report("conv2d_grad_w " + std::string(name), work, Best([&] {
+               RunAll(k.gradients->conv2d_grad_w, w);
+               RunAll(k.reduce, parts);
+             }),
+             fma, "GFLOP/s");
     };
     conv("3x3 64 to 64, 128x128", 64, 64, 128, 3, 1, 1);
     conv("3x3 64 to 64, 16x16", 64, 64, 16, 3, 1, 1);
@@ -261,6 +280,14 @@ int main(int argc, char** argv) {
     const GroupNormArgs g{x, x, x, y, 1, 4, 64, 64 * 64, 1e-5f};
     Report("group_norm 4 groups of 256x64x64 (in + out)", 8 * plane,
            Best([&] { RunAll(k.group_norm, g); }), read, "GB/s");
+    const GroupNormGradArgs gg{
+        x, x,  x,       y,    reinterpret_cast<float*>(big), reinterpret_cast<float*>(big), 1,
+        4, 64, 64 * 64, 1e-5f};
+    Report("group_norm_grad 4 groups of 256x64x64 (in + out)", 12 * plane,
+           Best([&] { RunAll(k.gradients->group_norm_grad, gg); }), read, "GB/s");
+    const Pool2dGradArgs pg{y, x, y, reinterpret_cast<float*>(big), 64, p.window, PoolOp::kMax};
+    Report("pool2d_grad max 2x2 of 64x128x128 (in + out)", 10 * plane,
+           Best([&] { RunAll(k.gradients->pool2d_grad, pg); }), read, "GB/s");
   }
   for (const auto& [from, to, name] :
        {std::tuple{WeightType::kBF16, WeightType::kBF16, "pack bf16"},

@@ -5,47 +5,65 @@ import type { Graph } from '../../lib/ir/graph.js';
 import { type Bindings, evalShape } from '../../lib/ir/shape.js';
 import type { Value } from '../../lib/ir/value.js';
 import { decompose } from '../../lib/passes/decompose.js';
+import { named } from '../random.js';
 
 /** Numbers of a graph's leaves by name. */
-export type Leaves = Readonly<Record<string, readonly number[]>>;
+export type Leaves = Readonly<Record<string, ArrayLike<number>>>;
 
-/** A graph's outputs in float64, which the reference executor would round to f32. */
-export function evaluate(graph: Graph, leaves: Leaves, bindings: Bindings): Record<string, Float64Array> {
+/** Computes a graph's outputs in float64, which the reference executor would round to f32. */
+export function evaluator(
+  graph: Graph,
+  bindings: Bindings = {},
+): (leaves: Leaves) => Record<string, Float64Array> {
   const primitives = decompose(graph, () => false);
-  const values = new Map<Value, RefTensor>();
-  const set = (v: Value, data: readonly number[]): void => {
-    values.set(v, { shape: evalShape(v.shape, bindings), data: Float64Array.from(data) });
+  return (leaves) => {
+    const values = new Map<Value, RefTensor>();
+    const set = (v: Value, data: ArrayLike<number>): void => {
+      values.set(v, { shape: evalShape(v.shape, bindings), data: Float64Array.from(data) });
+    };
+    for (const table of [primitives.inputs, primitives.params, primitives.states])
+      for (const v of table.values()) set(v, leaves[v.name] ?? []);
+    for (const v of primitives.constants) set(v, v.data ?? []);
+    for (const node of primitives.nodes) runReference(node, values, bindings);
+    return Object.fromEntries(
+      [...primitives.outputs].map(([name, v]) => [name, (values.get(v) as RefTensor).data]),
+    );
   };
-  for (const table of [primitives.inputs, primitives.params, primitives.states])
-    for (const v of table.values()) set(v, leaves[v.name] ?? []);
-  for (const v of primitives.constants) set(v, v.data ?? []);
-  for (const node of primitives.nodes) runReference(node, values, bindings);
-  return Object.fromEntries(
-    [...primitives.outputs].map(([name, v]) => [name, (values.get(v) as RefTensor).data]),
-  );
 }
 
 /** cos 0, cos 1, …: weights under which no two elements of a result count alike. */
 export const weights = (size: number): number[] => Array.from({ length: size }, (_, i) => Math.cos(i));
 
-/** What the gradient of Σ output · cos(index) should be with respect to each number of a leaf: central differences. */
-export function numericGradient(
-  graph: Graph,
-  output: string,
+const dot = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
+  Array.from(a).reduce((sum, v, i) => sum + v * (b[i] as number), 0);
+
+/** As many directions as find any mistake: a wrong number would have to be right in all of them. */
+const directions = 4;
+
+/**
+ * Slopes of Σ y · cos(index) along random directions of a leaf, y being the output `y` of what `run` computes: by central differences,
+ * and as `gradient` has them; left out, it is 0.
+ */
+export function slopes(
+  run: (leaves: Leaves) => Record<string, Float64Array>,
   leaf: string,
   leaves: Leaves,
-  bindings: Bindings,
-): number[] {
-  const numbers = leaves[leaf] ?? [];
-  const loss = (i: number, x: number): number => {
-    const moved = { ...leaves, [leaf]: numbers.with(i, x) };
-    const y = evaluate(graph, moved, bindings)[output] ?? new Float64Array();
-    return y.reduce((sum, v, at) => sum + v * Math.cos(at), 0);
+  gradient: ArrayLike<number> | undefined,
+): { readonly numeric: number[]; readonly claimed: number[] } {
+  const at = leaves[leaf] ?? [];
+  const loss = (direction: readonly number[], by: number): number => {
+    const { y = [] } = run({ ...leaves, [leaf]: direction.map((d, i) => (at[i] as number) + by * d) });
+    return dot(y, weights(y.length));
   };
-  return numbers.map((x, i) => {
-    const step = 1e-5;
-    return (loss(i, x + step) - loss(i, x - step)) / (2 * step);
-  });
+  const next = named(leaf);
+  const along = Array.from({ length: directions }, () =>
+    Array.from({ length: at.length }, () => 2 * next() - 1),
+  );
+  const step = 1e-5;
+  return {
+    numeric: along.map((d) => (loss(d, step) - loss(d, -step)) / (2 * step)),
+    claimed: along.map((d) => (gradient ? dot(gradient, d) : 0)),
+  };
 }
 
 /**

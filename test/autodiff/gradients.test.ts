@@ -13,7 +13,7 @@ import { unary } from '../../lib/ops/unary.js';
 import { encodePlans } from '../../lib/plan/encode.js';
 import { floats, named } from '../random.js';
 import { cpuPlaces, distance, run } from '../replay.js';
-import { evaluate, numericGradient, weights } from './finite_differences.js';
+import { evaluator, slopes, weights } from './finite_differences.js';
 
 /** a · b + b, in simpler ops alone. */
 const blend = defineOp({
@@ -60,12 +60,12 @@ function check(
     graph.output(i === 0 ? 'd x' : 'd z', dx);
   });
   verify(graph);
-  const found = evaluate(graph, numbers, {});
-  for (const leaf of ['x', 'z'])
-    expect(
-      distance(found[`d ${leaf}`] ?? [], numericGradient(graph, 'y', leaf, numbers, {})),
-      leaf,
-    ).toBeLessThan(1e-7);
+  const run = evaluator(graph);
+  const found = run(numbers);
+  for (const leaf of ['x', 'z']) {
+    const { numeric, claimed } = slopes(run, leaf, numbers, found[`d ${leaf}`]);
+    expect(distance(claimed, numeric), leaf).toBeLessThan(1e-7);
+  }
 }
 
 describe('gradients', () => {
@@ -113,7 +113,7 @@ describe('gradients', () => {
     const [dBetween, dy] = gradients(y, [between, y], { seed });
     expect(dy).toBe(seed);
     graph.output('d', dBetween as Value);
-    expect(Array.from(evaluate(graph, { x: [5, 6] }, {}).d ?? [])).toEqual([3, 3]);
+    expect(Array.from(evaluator(graph)({ x: [5, 6] }).d ?? [])).toEqual([3, 3]);
   });
 
   test('operands that nobody asks about cost nothing', () => {

@@ -124,6 +124,7 @@ void TestLevel(const CpuKernels& k) {
   TestInt8(k);
   TestNorm(k);
   TestPictures(k);
+  TestGradients(k);
   TestRope(k);
   TestAttention(k);
   TestPeaks(k);

@@ -104,10 +104,6 @@ export const layers: Readonly<Record<string, Build>> = {
   layer_norm: (o) => layerNorm(o.x(0), o.param(1), o.param(2), 1e-5),
   rms_norm: (o) => rmsNorm(o.x(0), o.param(1), 1e-6),
   add_rms_norm: (o) => rmsNorm(add(o.x(0), o.x(1)), o.param(2), 1e-5),
-  group_norm_3: (o) => {
-    const x = reshape(standardize(reshape(o.x(0), [6, 60]), 1e-6), [2, 9, 20]);
-    return add(mul(x, reshape(o.x(1), [9, 1])), reshape(o.x(2), [9, 1]));
-  },
   instance_norm: (o) => standardize(reshape(o.x(0), [18, 20]), 1e-5),
   batch_norm_train: (o) => {
     const x = standardize(reshape(transpose(o.x(0), [1, 0, 2, 3]), [9, 40]), 1e-5);
