@@ -21,6 +21,7 @@
 
 #include "kernels/cpu/kernel.h"
 #include "kernels/cpu/kernel_gradients.h"
+#include "kernels/cpu/kernel_training.h"
 
 using namespace triga;
 using std::vector;
@@ -133,6 +134,63 @@ void Report(const std::string& what, double amount, double seconds, double peak,
 }
 
 std::atomic<double> sink;
+
+// Packed attention of sequences of one length and its gradients: what counts is what the causal mask leaves.
+void BenchTrainingAttention(const TrainingKernels& k, int64_t batch, int32_t rows, int64_t heads,
+                            int64_t dim, double peak) {
+  const size_t n = static_cast<size_t>(batch * rows * heads * dim);
+  float* x[8];
+  for (float*& p : x) p = Memory<float>(n, 0.1f);
+  vector<int32_t> starts;
+  for (int32_t b = 0; b <= batch; ++b) starts.push_back(b * rows);
+  const PackedAttentionArgs a{x[0],    x[1],  x[2],         x[3],  starts.data(), starts.data(),
+                              nullptr, batch, batch * rows, heads, heads,         dim,
+                              0,       1,     0.125f,       0};
+  const AttentionGradArgs g{a, x[4], x[5], x[6], x[7]};
+  const double pairs = 0.5 * rows * (rows + 1.0) * static_cast<double>(batch * heads * dim);
+  const std::string name = std::to_string(batch) + " x " + std::to_string(rows) + " rows, " +
+                           std::to_string(heads) + " heads of " + std::to_string(dim);
+  Report("packed_attention " + name, 4 * pairs, Best([&] { RunAll(k.packed_attention, a); }), peak,
+         "GFLOP/s");
+  Report("attention_grad " + name, 10 * pairs, Best([&] { RunAll(k.attention_grad, g); }), peak,
+         "GFLOP/s");
+  for (float* p : x) std::free(p);
+}
+
+// Kernels of training that memory bounds: bytes in and out.
+void BenchTraining(const TrainingKernels& k, const Kernel<ReduceArgs>& reduce, float* big,
+                   double read) {
+  const int64_t n = 16 << 20, rows = 4096, cols = 1024;
+  float* at[5];
+  for (int64_t i = 0; i < 5; ++i) at[i] = big + i * n;
+  const auto bytes = [&](double passes) { return passes * 4 * static_cast<double>(n); };
+  const AdamwHyper h{1e-3f, 0.9f, 0.999f, 1e-8f, 0.1f, 0.1f, 0.001f, 1};
+  const AdamwArgs adamw{at[0], at[1], at[2], at[3], &h, n};
+  Report("adamw of 16 Mi", bytes(7), Best([&] { RunAll(k.adamw, adamw); }), read, "GB/s");
+  const SumSquaresArgs squares{at[0], at[4], n};
+  Report("sum_squares of 16 Mi", bytes(1), Best([&] { RunAll(k.sum_squares, squares); }), read,
+         "GB/s");
+  const ActivationGradArgs act{at[0], at[1], at[2], at[3], at[4], n, Activation::kSilu};
+  Report("activation_grad, gated silu, of 16 Mi", bytes(5),
+         Best([&] { RunAll(k.activation_grad, act); }), read, "GB/s");
+  const vector<int32_t> labels(static_cast<size_t>(rows), 7);
+  const CrossEntropyArgs loss{at[0], labels.data(), at[4], n / 16384, 16384, 0};
+  const CrossEntropyGradArgs grad{loss, at[1], at[2]};
+  Report("cross_entropy of 16384", bytes(1), Best([&] { RunAll(k.cross_entropy, loss); }), read,
+         "GB/s");
+  Report("cross_entropy_grad of 16384", bytes(2), Best([&] { RunAll(k.cross_entropy_grad, grad); }),
+         read, "GB/s");
+  const NormGradArgs norm{at[0], at[1], at[2], at[3], at[4], at[4] + kParts * cols,
+                          rows,  cols,  1e-5f};
+  const double block = static_cast<double>(rows * cols) * 4;
+  Report("layer_norm_grad 4096 x 1024", 3 * block, Best([&] { RunAll(k.layer_norm_grad, norm); }),
+         read, "GB/s");
+  Report("rms_norm_grad 4096 x 1024", 3 * block, Best([&] { RunAll(k.rms_norm_grad, norm); }), read,
+         "GB/s");
+  const ReduceArgs columns{at[0], at[1], 1, rows, cols, ReduceOp::kSum};
+  Report("reduce sum of columns of 4096 x 1024", block, Best([&] { RunAll(reduce, columns); }),
+         read, "GB/s");
+}
 
 }  // namespace
 
@@ -425,5 +483,8 @@ int main(int argc, char** argv) {
     Report("copy, transposing 2048 x 2048 (in + out)", 8.0 * (4 << 20),
            Best([&] { RunAll(k.copy, c); }), read, "GB/s");
   }
+  for (const int64_t dim : {32, 64}) BenchTrainingAttention(*k.training, 16, 256, 8, dim, fma);
+  BenchTrainingAttention(*k.training, 4, 1024, 12, 64, fma);
+  BenchTraining(*k.training, k.reduce, reinterpret_cast<float*>(big), read);
   return 0;
 }

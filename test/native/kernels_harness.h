@@ -39,6 +39,7 @@ void TestPictures(const CpuKernels&);
 void TestGradients(const CpuKernels&);
 void TestRope(const CpuKernels&);
 void TestAttention(const CpuKernels&);
+void TestTraining(const CpuKernels&);
 void TestPeaks(const CpuKernels&);
 
 inline int failures = 0;

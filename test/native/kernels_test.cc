@@ -127,6 +127,7 @@ void TestLevel(const CpuKernels& k) {
   TestGradients(k);
   TestRope(k);
   TestAttention(k);
+  TestTraining(k);
   TestPeaks(k);
   std::printf("%s: %d failures so far\n", k.isa, failures);
 }
