@@ -19,10 +19,11 @@ import {
   type NativeParamPart,
   type NativeSession,
 } from './binding.js';
-import { type CpuTraits, cpuExclusions, cpuLowerings } from './cpu_lowering.js';
+import { cpuExclusions, cpuLowerings } from './cpu_lowering.js';
 import type { Burst, CompileOptions, Executable, Executor, RunRequest, Session } from './executor.js';
 import { feed } from './feed.js';
 import { chooseIsa } from './isa.js';
+import type { CpuTraits } from './lowering.js';
 import { timeSlices } from './time_slices.js';
 
 export interface CpuOptions {

@@ -5,6 +5,7 @@ import type { Value } from '../../lib/ir/value.js';
 import { accumulate } from '../../lib/ops/accumulate.js';
 import { adamw } from '../../lib/ops/adamw.js';
 import { add } from '../../lib/ops/binary.js';
+import { ema } from '../../lib/ops/ema.js';
 import { fill } from '../../lib/ops/fill.js';
 import { scalar } from '../../lib/ops/scalar.js';
 import { sgd } from '../../lib/ops/sgd.js';
@@ -91,6 +92,18 @@ describe.skipIf(!hasGolden('ops'))('golden optimizers', () => {
       const inputs = { in0: tensor('clip_grad_norm_1.5/in0'), in1: tensor('clip_grad_norm_1.5/in1') };
       const { norm } = await runIn(session, graph, { inputs });
       expect(norm?.data[0]).toBeCloseTo(tensor('clip_grad_norm_1.5/norm').data[0] as number, 5);
+      await session.dispose();
+    });
+
+    test('an average follows its parameter', async () => {
+      const session = executorOf(place).open(memoryParams({}));
+      const graph = graphOf((g) =>
+        ema(g.state('average', 'f32', [3]), g.input('x', 'f32', [3]), g.input('decay', 'f32', [1])),
+      );
+      const inputs = { x: { shape: [3], data: [4, 8, -16] }, decay: { shape: [1], data: [0.75] } };
+      await runIn(session, graph, { inputs });
+      const { y } = await runIn(session, graph, { inputs });
+      expect(Array.from(y?.data ?? [])).toEqual([1.75, 3.5, -7]);
       await session.dispose();
     });
 
