@@ -28,8 +28,8 @@ std::function<NormArgs(const RunContext&)> NormOf(const StepLoader& l) {
   for (const int32_t v : {weight, bias}) ExpectVector(l, v, cols);
   const float eps = static_cast<float>(l.Attr(0));
   return [=](const RunContext& c) {
-    return NormArgs{c.F32(x),  c.F32(weight), c.F32(bias), nullptr, c.Rows(x),
-                    cols, cols, cols, eps};
+    return NormArgs{c.F32(x), c.F32(weight), c.F32(bias), nullptr, c.Rows(x),
+                    cols,     cols,          cols,        eps};
   };
 }
 
@@ -303,8 +303,7 @@ Step LoadEmbeddingRows(const StepLoader& l) {
   const Kernel<GatherArgs> kernel = l.kernels.training->gather;
   return {"",
           [=](const RunContext& c) {
-            c.Run(kernel,
-                  GatherArgs{c.F32(w), c.I32(ids), c.F32(y), c.Count(ids), c.Size(w, 1)});
+            c.Run(kernel, GatherArgs{c.F32(w), c.I32(ids), c.F32(y), c.Count(ids), c.Size(w, 1)});
           },
           nullptr};
 }

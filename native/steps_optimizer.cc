@@ -33,9 +33,9 @@ Step LoadAdamw(const StepLoader& l) {
   const Kernel<AdamwArgs> kernel = l.kernels.training->adamw;
   return {"",
           [=](const RunContext& c) {
-            c.Run(kernel, AdamwArgs{c.F32(param), c.F32(m), c.F32(v), c.F32(grad),
-                                    reinterpret_cast<const AdamwHyper*>(c.Address(hyper)),
-                                    c.Count(param)});
+            c.Run(kernel,
+                  AdamwArgs{c.F32(param), c.F32(m), c.F32(v), c.F32(grad),
+                            reinterpret_cast<const AdamwHyper*>(c.Address(hyper)), c.Count(param)});
           },
           nullptr};
 }

@@ -37,9 +37,10 @@ std::function<PackedAttentionArgs(const RunContext&)> LoadPacked(const StepLoade
                  });
   return [=](const RunContext& c) {
     return PackedAttentionArgs{
-        c.F32(s.q), c.F32(k),         c.F32(v),        nullptr,      c.I32(q_starts), c.I32(k_starts),
-        c.F32(s.slopes), c.Count(q_starts) - 1, c.Size(k, 0), s.heads, s.kv_heads, s.head_dim,
-        s.window, s.causal, s.scale, s.softcap};
+        c.F32(s.q),      c.F32(k),        c.F32(v),        nullptr,
+        c.I32(q_starts), c.I32(k_starts), c.F32(s.slopes), c.Count(q_starts) - 1,
+        c.Size(k, 0),    s.heads,         s.kv_heads,      s.head_dim,
+        s.window,        s.causal,        s.scale,         s.softcap};
   };
 }
 

@@ -13,7 +13,8 @@ namespace {
 struct Residue {
   Window window;
   Grid grid;
-  int64_t weights;  // where the part begins among the turned weights, in numbers of a pair of channels
+  int64_t
+      weights;  // where the part begins among the turned weights, in numbers of a pair of channels
 };
 
 // Numbers of a kernel of `size` at `first`, `first` + stride, …
@@ -63,18 +64,12 @@ Step LoadConv2dGradX(const StepLoader& l) {
     Window w = r.window;
     if (empty) w.kernel_h = w.kernel_w = 1;
     const float* weights = c.F32(turned) + (empty ? 0 : r.weights * in * out);
-    return Conv2dArgs{c.F32(dy),
-                      weights,
-                      nullptr,
-                      nullptr,
-                      c.F32(dx),
-                      c.Size(dy, 0),
-                      groups,
-                      empty ? 0 : out / groups,
-                      in,
-                      w,
-                      r.grid,
-                      Activation::kNone};
+    return Conv2dArgs{c.F32(dy), weights,
+                      nullptr,   nullptr,
+                      c.F32(dx), c.Size(dy, 0),
+                      groups,    empty ? 0 : out / groups,
+                      in,        w,
+                      r.grid,    Activation::kNone};
   };
   return {"",
           [=](const RunContext& c) {
@@ -118,8 +113,8 @@ Step LoadConv2dGradW(const StepLoader& l) {
   const Kernel<Conv2dGradWArgs> kernel = l.kernels.gradients->conv2d_grad_w;
   const Kernel<ReduceArgs> reduce = l.kernels.reduce;
   const auto args = [=](const RunContext& c, const Window& w) {
-    return Conv2dGradWArgs{c.F32(x), c.F32(dy), c.F32(parts), c.Size(x, 0), groups,
-                           in,       out / groups, w,         count};
+    return Conv2dGradWArgs{c.F32(x),     c.F32(dy), c.F32(parts), c.Size(x, 0), groups, in,
+                           out / groups, w,         count};
   };
   return {"",
           [=](const RunContext& c) {
@@ -145,9 +140,9 @@ Step LoadPool2dGrad(const StepLoader& l) {
   const Kernel<Pool2dGradArgs> kernel = l.kernels.gradients->pool2d_grad;
   return {"",
           [=](const RunContext& c) {
-            c.Run(kernel, Pool2dGradArgs{c.F32(dy), c.F32(x), c.F32(y), c.F32(dx),
-                                         c.Size(dy, 0) * c.Size(dy, 1),
-                                         window.At(c, "pool2d_grad"), op});
+            c.Run(kernel,
+                  Pool2dGradArgs{c.F32(dy), c.F32(x), c.F32(y), c.F32(dx),
+                                 c.Size(dy, 0) * c.Size(dy, 1), window.At(c, "pool2d_grad"), op});
           },
           nullptr};
 }

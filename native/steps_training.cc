@@ -18,11 +18,11 @@ std::function<CrossEntropyArgs(const RunContext&)> LoadLabelled(const StepLoader
     for (int64_t i = 0; i < c.Count(labels); ++i) {
       const int32_t label = c.I32(labels)[i];
       if (label != kIgnored && (label < 0 || label >= c.Size(logits, 1))) {
-        throw EngineError(ErrorCode::kInvalidArgument,
-                          "cross_entropy: expected labels from 0 to " +
-                              std::to_string(c.Size(logits, 1) - 1) + ", or " +
-                              std::to_string(kIgnored) + " where there is none, got " +
-                              std::to_string(label));
+        throw EngineError(ErrorCode::kInvalidArgument, "cross_entropy: expected labels from 0 to " +
+                                                           std::to_string(c.Size(logits, 1) - 1) +
+                                                           ", or " + std::to_string(kIgnored) +
+                                                           " where there is none, got " +
+                                                           std::to_string(label));
       }
     }
   });
@@ -46,18 +46,17 @@ Step LoadNormGrad(const StepLoader& l, const Kernel<NormGradArgs>& kernel, bool 
     sum[i] = l.Out(1 + i, DType::kF32);
     parts[i] = l.Out(1 + sums + i, DType::kF32);
     l.ExpectSameShape(weight, sum[i]);
-    l.Expect(l.Rank(parts[i]) == 2 && l.Fixed(parts[i], 0) == kParts &&
-                 l.Fixed(parts[i], 1) == cols,
-             "room for the parts");
+    l.Expect(
+        l.Rank(parts[i]) == 2 && l.Fixed(parts[i], 0) == kParts && l.Fixed(parts[i], 1) == cols,
+        "room for the parts");
   }
   const float eps = static_cast<float>(l.Attr(0));
   const Kernel<SumPartsArgs> add = l.kernels.training->sum_parts;
   const int32_t dweight = sum[0], dbias = sum[1], weights = parts[0], biases = parts[1];
   return {"",
           [=](const RunContext& c) {
-            c.Run(kernel,
-                  NormGradArgs{c.F32(x), c.F32(weight), c.F32(dy), c.F32(dx), c.F32(weights),
-                               c.F32(biases), c.Rows(x), cols, eps});
+            c.Run(kernel, NormGradArgs{c.F32(x), c.F32(weight), c.F32(dy), c.F32(dx),
+                                       c.F32(weights), c.F32(biases), c.Rows(x), cols, eps});
             c.Run(add, SumPartsArgs{c.F32(weights), c.F32(dweight), cols});
             if (layer) c.Run(add, SumPartsArgs{c.F32(biases), c.F32(dbias), cols});
           },
@@ -169,10 +168,10 @@ Step LoadEmbeddingGrad(const StepLoader& l) {
   l.CheckNumbers(l.Key("table", {ids, dw}), {ids}, [=](const RunContext& c) {
     for (int64_t i = 0; i < c.Count(ids); ++i) {
       if (c.I32(ids)[i] < 0 || c.I32(ids)[i] >= c.Size(dw, 0)) {
-        throw EngineError(ErrorCode::kInvalidArgument,
-                          "embedding_grad: expected ids from 0 to " +
-                              std::to_string(c.Size(dw, 0) - 1) + ", got " +
-                              std::to_string(c.I32(ids)[i]));
+        throw EngineError(ErrorCode::kInvalidArgument, "embedding_grad: expected ids from 0 to " +
+                                                           std::to_string(c.Size(dw, 0) - 1) +
+                                                           ", got " +
+                                                           std::to_string(c.I32(ids)[i]));
       }
     }
   });

@@ -20,6 +20,8 @@
 #include <vector>
 
 #include "kernels/cpu/kernel.h"
+#include "kernels/cpu/kernel_gradients.h"
+#include "kernels/cpu/kernel_training.h"
 
 using namespace triga;
 using std::vector;
@@ -133,6 +135,63 @@ void Report(const std::string& what, double amount, double seconds, double peak,
 
 std::atomic<double> sink;
 
+// Packed attention of sequences of one length and its gradients: what counts is what the causal mask leaves.
+void BenchTrainingAttention(const TrainingKernels& k, int64_t batch, int32_t rows, int64_t heads,
+                            int64_t dim, double peak) {
+  const size_t n = static_cast<size_t>(batch * rows * heads * dim);
+  float* x[8];
+  for (float*& p : x) p = Memory<float>(n, 0.1f);
+  vector<int32_t> starts;
+  for (int32_t b = 0; b <= batch; ++b) starts.push_back(b * rows);
+  const PackedAttentionArgs a{x[0],    x[1],  x[2],         x[3],  starts.data(), starts.data(),
+                              nullptr, batch, batch * rows, heads, heads,         dim,
+                              0,       1,     0.125f,       0};
+  const AttentionGradArgs g{a, x[4], x[5], x[6], x[7]};
+  const double pairs = 0.5 * rows * (rows + 1.0) * static_cast<double>(batch * heads * dim);
+  const std::string name = std::to_string(batch) + " x " + std::to_string(rows) + " rows, " +
+                           std::to_string(heads) + " heads of " + std::to_string(dim);
+  Report("packed_attention " + name, 4 * pairs, Best([&] { RunAll(k.packed_attention, a); }), peak,
+         "GFLOP/s");
+  Report("attention_grad " + name, 10 * pairs, Best([&] { RunAll(k.attention_grad, g); }), peak,
+         "GFLOP/s");
+  for (float* p : x) std::free(p);
+}
+
+// Kernels of training that memory bounds: bytes in and out.
+void BenchTraining(const TrainingKernels& k, const Kernel<ReduceArgs>& reduce, float* big,
+                   double read) {
+  const int64_t n = 16 << 20, rows = 4096, cols = 1024;
+  float* at[5];
+  for (int64_t i = 0; i < 5; ++i) at[i] = big + i * n;
+  const auto bytes = [&](double passes) { return passes * 4 * static_cast<double>(n); };
+  const AdamwHyper h{1e-3f, 0.9f, 0.999f, 1e-8f, 0.1f, 0.1f, 0.001f, 1};
+  const AdamwArgs adamw{at[0], at[1], at[2], at[3], &h, n};
+  Report("adamw of 16 Mi", bytes(7), Best([&] { RunAll(k.adamw, adamw); }), read, "GB/s");
+  const SumSquaresArgs squares{at[0], at[4], n};
+  Report("sum_squares of 16 Mi", bytes(1), Best([&] { RunAll(k.sum_squares, squares); }), read,
+         "GB/s");
+  const ActivationGradArgs act{at[0], at[1], at[2], at[3], at[4], n, Activation::kSilu};
+  Report("activation_grad, gated silu, of 16 Mi", bytes(5),
+         Best([&] { RunAll(k.activation_grad, act); }), read, "GB/s");
+  const vector<int32_t> labels(static_cast<size_t>(rows), 7);
+  const CrossEntropyArgs loss{at[0], labels.data(), at[4], n / 16384, 16384, 0};
+  const CrossEntropyGradArgs grad{loss, at[1], at[2]};
+  Report("cross_entropy of 16384", bytes(1), Best([&] { RunAll(k.cross_entropy, loss); }), read,
+         "GB/s");
+  Report("cross_entropy_grad of 16384", bytes(2), Best([&] { RunAll(k.cross_entropy_grad, grad); }),
+         read, "GB/s");
+  const NormGradArgs norm{at[0], at[1], at[2], at[3], at[4], at[4] + kParts * cols,
+                          rows,  cols,  1e-5f};
+  const double block = static_cast<double>(rows * cols) * 4;
+  Report("layer_norm_grad 4096 x 1024", 3 * block, Best([&] { RunAll(k.layer_norm_grad, norm); }),
+         read, "GB/s");
+  Report("rms_norm_grad 4096 x 1024", 3 * block, Best([&] { RunAll(k.rms_norm_grad, norm); }), read,
+         "GB/s");
+  const ReduceArgs columns{at[0], at[1], 1, rows, cols, ReduceOp::kSum};
+  Report("reduce sum of columns of 4096 x 1024", block, Best([&] { RunAll(reduce, columns); }),
+         read, "GB/s");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -242,6 +301,24 @@ int main(int argc, char** argv) {
       const double work = 2.0 * static_cast<double>(places * places * out * a.in * kernel * kernel);
       Report(std::string("conv2d ") + name, work, Best([&] { RunAll(k.conv2d, a); }), fma,
              "GFLOP/s");
+      if (stride == 1) {
+        const Conv2dTurnArgs turn{a.w, y, groups, a.in, a.out, kernel, kernel, 1, 1};
+        Conv2dArgs back = a;
+        back.x = a.y, back.y = pictures, back.w = y, back.in = a.out, back.out = a.in;
+        back.activation = Activation::kNone;
+        Report("conv2d_grad_x " + std::string(name), work, Best([&] {
+                 RunAll(k.gradients->conv2d_turn, turn);
+                 RunAll(k.conv2d, back);
+               }),
+               fma, "GFLOP/s");
+      }
+      const Conv2dGradWArgs w{pictures, a.y, y, 1, groups, a.in, a.out, a.window, 16};
+      const ReduceArgs parts{y, x, 1, 16, groups * a.out * a.in * kernel * kernel, ReduceOp::kSum};
+      Report("conv2d_grad_w " + std::string(name), work, Best([&] {
+               RunAll(k.gradients->conv2d_grad_w, w);
+               RunAll(k.reduce, parts);
+             }),
+             fma, "GFLOP/s");
     };
     conv("3x3 64 to 64, 128x128", 64, 64, 128, 3, 1, 1);
     conv("3x3 64 to 64, 16x16", 64, 64, 16, 3, 1, 1);
@@ -261,6 +338,14 @@ int main(int argc, char** argv) {
     const GroupNormArgs g{x, x, x, y, 1, 4, 64, 64 * 64, 1e-5f};
     Report("group_norm 4 groups of 256x64x64 (in + out)", 8 * plane,
            Best([&] { RunAll(k.group_norm, g); }), read, "GB/s");
+    const GroupNormGradArgs gg{
+        x, x,  x,       y,    reinterpret_cast<float*>(big), reinterpret_cast<float*>(big), 1,
+        4, 64, 64 * 64, 1e-5f};
+    Report("group_norm_grad 4 groups of 256x64x64 (in + out)", 12 * plane,
+           Best([&] { RunAll(k.gradients->group_norm_grad, gg); }), read, "GB/s");
+    const Pool2dGradArgs pg{y, x, y, reinterpret_cast<float*>(big), 64, p.window, PoolOp::kMax};
+    Report("pool2d_grad max 2x2 of 64x128x128 (in + out)", 10 * plane,
+           Best([&] { RunAll(k.gradients->pool2d_grad, pg); }), read, "GB/s");
   }
   for (const auto& [from, to, name] :
        {std::tuple{WeightType::kBF16, WeightType::kBF16, "pack bf16"},
@@ -398,5 +483,8 @@ int main(int argc, char** argv) {
     Report("copy, transposing 2048 x 2048 (in + out)", 8.0 * (4 << 20),
            Best([&] { RunAll(k.copy, c); }), read, "GB/s");
   }
+  for (const int64_t dim : {32, 64}) BenchTrainingAttention(*k.training, 16, 256, 8, dim, fma);
+  BenchTrainingAttention(*k.training, 4, 1024, 12, 64, fma);
+  BenchTraining(*k.training, k.reduce, reinterpret_cast<float*>(big), read);
   return 0;
 }

@@ -25,8 +25,8 @@ struct GradScratch {
   float* q;  // [kGradRows][width], times the scale
   float* dy;
   float* dq;
-  float* p;   // [kGradRows][stride]: scores, then the softmax
-  float* ds;  // gradients of the softmax, then of the scores
+  float* p;    // [kGradRows][stride]: scores, then the softmax
+  float* ds;   // gradients of the softmax, then of the scores
   float* cap;  // what a soft cap multiplies gradients with; there only with one
 };
 
@@ -139,7 +139,8 @@ inline void copy_row(const float* x, int64_t dim, int64_t width, F32x16 scale, f
 inline void attention_grad_rows(const AttentionGradArgs& g, const GradScratch& s, int64_t b,
                                 int64_t kv_head, int64_t first, int64_t count) {
   const PackedAttentionArgs& a = g.attention;
-  const int64_t group = a.heads / a.kv_heads, dim = a.head_dim, keys = a.k_starts[b + 1] - a.k_starts[b];
+  const int64_t group = a.heads / a.kv_heads, dim = a.head_dim,
+                keys = a.k_starts[b + 1] - a.k_starts[b];
   const int64_t position0 = keys - (a.q_starts[b + 1] - a.q_starts[b]);
   const auto place = [&](int64_t r) {
     const int64_t t = (first + r) / group, head = kv_head * group + (first + r) % group;
@@ -170,8 +171,8 @@ inline void attention_grad_rows(const AttentionGradArgs& g, const GradScratch& s
   if (from < to) {
     const int64_t panels = s.width / 16, blocks = (to - from) / kBlock;
     const auto lanes = [&](const float* x, const float* k, float* y) {
-      product<false>({x, s.width, k + from * dim, 16, dim * 16, y + from, s.stride}, count, blocks, dim,
-                     false);
+      product<false>({x, s.width, k + from * dim, 16, dim * 16, y + from, s.stride}, count, blocks,
+                     dim, false);
     };
     lanes(s.q, s.k_lanes, s.p);
     lanes(s.dy, s.v_lanes, s.ds);
@@ -183,10 +184,10 @@ inline void attention_grad_rows(const AttentionGradArgs& g, const GradScratch& s
     }
     product<false>({s.ds + from, s.stride, s.k + from * s.width, s.width, 16, s.dq, s.width}, count,
                    panels, to - from, false);
-    product<true>({s.p + from, s.stride, s.dy, s.width, 16, s.dv + from * s.width, s.width}, to - from,
-                  panels, count, true);
-    product<true>({s.ds + from, s.stride, s.q, s.width, 16, s.dk + from * s.width, s.width}, to - from,
-                  panels, count, true);
+    product<true>({s.p + from, s.stride, s.dy, s.width, 16, s.dv + from * s.width, s.width},
+                  to - from, panels, count, true);
+    product<true>({s.ds + from, s.stride, s.q, s.width, 16, s.dk + from * s.width, s.width},
+                  to - from, panels, count, true);
   }
   for (int64_t r = 0; r < count; ++r) {
     for (int64_t i = 0; i < dim; i += 16) {

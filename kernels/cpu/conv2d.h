@@ -90,8 +90,7 @@ TRIGA_INLINE void conv_store(const Conv2dArgs& a, int64_t image, int64_t first, 
     const int64_t plane = (image * a.groups * a.out + first + r) * g.height + g.top;
     const F32x16 bias = F32x16::set(a.bias ? a.bias[first + r] : 0.0f);
     for (int64_t p = 0; p < panels; ++p) {
-      const int64_t at =
-          (plane + (row + p) * g.step_h) * g.width + g.left + column * g.step_w;
+      const int64_t at = (plane + (row + p) * g.step_h) * g.width + g.left + column * g.step_w;
       F32x16 v = F32x16::load(sums + p * kPanel);
       if (a.bias) v = v + bias;
       if (a.residual) v = v + load_upto(a.residual + at, n);

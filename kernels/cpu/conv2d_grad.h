@@ -40,7 +40,7 @@ inline void conv2d_turn_run(const Conv2dTurnArgs& a, int64_t begin, int64_t end,
   }
 }
 
-constexpr int64_t kPixelBlock = 128;                 // pixels that are unfolded at once
+constexpr int64_t kPixelBlock = 128;                  // pixels that are unfolded at once
 constexpr int64_t kPixelRoom = kPixelBlock + kPanel;  // whole vectors at their end
 
 // A column of the unfolded picture: a channel, and a place in the kernel.
@@ -158,8 +158,8 @@ inline void conv2d_grad_w_run(const Conv2dGradWArgs& a, int64_t begin, int64_t e
       int64_t piece = 0;
       bool started = false;
       do {
-        const int64_t n = conv2d_take_pixels(a, group, first, rows, panels, last, columns, at,
-                                             pixels, gradients);
+        const int64_t n =
+            conv2d_take_pixels(a, group, first, rows, panels, last, columns, at, pixels, gradients);
         linear_rows<WeightsF32>(gradients, kPixelRoom, rows, unfolded, kPixelRoom * kPanel * 4,
                                 panels, n, unfolded, sums);
         piece += n;

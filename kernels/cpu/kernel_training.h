@@ -169,9 +169,9 @@ struct GatherArgs {
 
 // y[j] = Σ x[i] over the i in order with rows[i] = j. Tiles: ranges of j.
 struct ScatterAddArgs {
-  const float* x;         // [count, width]
-  const int32_t* rows;    // [count]
-  float* y;               // [size, width]
+  const float* x;       // [count, width]
+  const int32_t* rows;  // [count]
+  float* y;             // [size, width]
   int64_t count, size, width;
 };
 

@@ -52,8 +52,7 @@ inline void transpose_rows(const float* x, int64_t stride, int64_t n, int64_t di
       }
       transpose16(reinterpret_cast<uint32_t*>(m));
       const int64_t columns = least(16, dim - d);
-      for (int64_t r = 0; r < columns; ++r)
-        F32x16::load(m + r * 16).store(y + (d + r) * kBlock);
+      for (int64_t r = 0; r < columns; ++r) F32x16::load(m + r * 16).store(y + (d + r) * kBlock);
     }
   }
 }
@@ -79,7 +78,8 @@ inline void packed_attention_run(const PackedAttentionArgs& a, int64_t begin, in
         const int64_t at = a.k_starts[b] * stride + head * dim;
         transpose_rows(a.k + at, stride, keys, dim, k);
         for (int64_t j = 0; j < keys; ++j)
-          __builtin_memcpy(v + j * dim, a.v + at + j * stride, static_cast<size_t>(dim) * sizeof(float));
+          __builtin_memcpy(v + j * dim, a.v + at + j * stride,
+                           static_cast<size_t>(dim) * sizeof(float));
         for (int32_t i = 0; i < packed_blocks(keys); ++i) table[i] = i;
       }
       s.q = a.q + head * group * dim;

@@ -60,7 +60,8 @@ constexpr int64_t kReduceAhead = 16;    // rows that are asked for ahead
 
 // The columns [c, c + V · 16) of one outer index: each column's own chain, whatever V.
 template <int V>
-void reduce_columns(const float* x, float* y, int64_t n, int64_t inner, int64_t lanes, bool is_sum) {
+void reduce_columns(const float* x, float* y, int64_t n, int64_t inner, int64_t lanes,
+                    bool is_sum) {
   F32x16 total[V];
   for (int v = 0; v < V; ++v) total[v] = F32x16::set(is_sum ? 0 : -HUGE_VALF);
   for (int64_t i = 0; i < n; i += kColumnPiece) {

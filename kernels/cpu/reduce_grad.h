@@ -29,8 +29,7 @@ TRIGA_INLINE int64_t grad_rows_per_tile(const ReduceGradArgs& a) {
   return outer_per_tile(a.n, least(a.inner, kGradColumns));
 }
 inline int64_t reduce_grad_tiles(const ReduceGradArgs& a) {
-  return a.n == 0 ? 0
-                  : ceil_div(a.outer, grad_rows_per_tile(a)) * ceil_div(a.inner, kGradColumns);
+  return a.n == 0 ? 0 : ceil_div(a.outer, grad_rows_per_tile(a)) * ceil_div(a.inner, kGradColumns);
 }
 
 // Columns [from, to) of one index of outer.

@@ -38,9 +38,8 @@ inline void unary_grad_run(const UnaryGradArgs& a, int64_t begin, int64_t end, v
     case Derivative::kTanh:
       return with([=](F32x16 y, F32x16 g) { return g * (one - y * y); });
     case Derivative::kErf:
-      return with([=](F32x16 x, F32x16 g) {
-        return g * (F32x16::set(1.12837917f) * exp(zero - x * x));
-      });
+      return with(
+          [=](F32x16 x, F32x16 g) { return g * (F32x16::set(1.12837917f) * exp(zero - x * x)); });
     case Derivative::kSigmoid:
       return with([=](F32x16 y, F32x16 g) { return g * (y * (one - y)); });
     case Derivative::kSin:

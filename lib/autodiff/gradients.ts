@@ -33,6 +33,12 @@ export function gradients(y: Value, wrt: readonly Value[], options: GradientOpti
   });
 }
 
+const noGradient = (op: AnyOp, wanted: readonly string[]): ShapeError =>
+  new ShapeError(
+    `gradients: "${op.name}" has no gradient, and its ${wanted.join(', ')} depends on what is differentiated: ` +
+      'ask for gradients of values that reach y by other ways alone',
+  );
+
 function ones(y: Value): Value {
   const shape = y.shape.map((dim) => {
     if (typeof dim === 'number') return dim;
@@ -96,10 +102,12 @@ class Sweep {
   ): Readonly<Partial<Record<string, Value>>> {
     const op = opNamed(node.op);
     if (op.writes)
-      throw new ShapeError(`gradients: "${op.name}" writes a state inside what is differentiated`);
+      throw new ShapeError(
+        `gradients: "${op.name}" writes a state inside what is differentiated: write what it gives after the gradients`,
+      );
     const inputs = this.#again(node.inputs);
     if (op.gradient === undefined) return throughDecomposition(op, inputs, node, gradients, wanted);
-    if (typeof op.gradient !== 'function') throw new ShapeError(`gradients: "${op.name}" has no gradient`);
+    if (typeof op.gradient !== 'function') throw noGradient(op, wanted);
     return op.gradient({
       inputs: inputs as never,
       attrs: node.attrs,
@@ -123,7 +131,7 @@ function throughDecomposition(
   gradients: NamedValues,
   wanted: readonly string[],
 ): Readonly<Partial<Record<string, Value>>> {
-  if (op.kind !== 'composite') throw new ShapeError(`gradients: "${op.name}" has no gradient`);
+  if (op.kind !== 'composite') throw noGradient(op, wanted);
   const [first] = Object.values(inputs) as [Value];
   const { nodes } = graphOf(first);
   const before = nodes.length;

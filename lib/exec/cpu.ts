@@ -19,7 +19,7 @@ import {
   type NativeParamPart,
   type NativeSession,
 } from './binding.js';
-import { type CpuTraits, cpuExclusions, cpuLowerings } from './cpu_lowering.js';
+import { cpuExclusions, cpuLowerings } from './cpu_lowering.js';
 import type {
   Burst,
   CompileOptions,
@@ -31,6 +31,7 @@ import type {
 } from './executor.js';
 import { feed } from './feed.js';
 import { chooseIsa } from './isa.js';
+import type { CpuTraits } from './lowering.js';
 import { timeSlices } from './time_slices.js';
 
 export interface CpuOptions {

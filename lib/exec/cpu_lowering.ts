@@ -1,7 +1,7 @@
 import { q8Group } from '../dtype.js';
 import { type Dim, ShapeError } from '../ir/shape.js';
 import type { Node, Value } from '../ir/value.js';
-import { activations } from '../ops/activation.js';
+import { activations } from '../ops/activation_functions.js';
 import { binaryFunctions } from '../ops/binary.js';
 import { poolFunctions } from '../ops/pool2d.js';
 import { reduceFunctions } from '../ops/reduce.js';
@@ -10,8 +10,6 @@ import { unaryDerivatives } from '../ops/unary_grad.js';
 import type { KernelCall, Operand, ParamRequest } from '../plan/kernel_call.js';
 import { attr, indexOf, input, type Lowering, plain } from './lowering.js';
 import { trainingLowerings } from './training_lowering.js';
-
-export type { CpuTraits, MakeRoom } from './lowering.js';
 
 /** Output columns of a weight panel: kPanel in kernels/cpu/kernel.h. */
 const panel = 16;
@@ -194,6 +192,7 @@ function embedding(node: Node): KernelCall {
     return { ...plain(node, ['w', 'ids']), kernel: 'embedding_rows' };
   return { ...plain(node, ['w', 'ids']), inputs: [weights(w), input(node, 'ids')] };
 }
+
 /** The weights' gradient is summed in parts of the pictures: as many as their memory allows, whatever the pictures' sizes. */
 const mostParts = 16;
 const mostPartsNumbers = 2 ** 20;

@@ -3,7 +3,7 @@ import type { Node, Value } from '../ir/value.js';
 import type { KernelCall } from '../plan/kernel_call.js';
 
 /** Makes a value that only the plan knows: room that a kernel works in. */
-export type MakeRoom = (dtype: Value['dtype'], shape: Value['shape']) => Value;
+type MakeRoom = (dtype: Value['dtype'], shape: Value['shape']) => Value;
 
 /** What lowering needs to know of the CPU level. */
 export interface CpuTraits {

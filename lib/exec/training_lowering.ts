@@ -1,5 +1,5 @@
 import type { Node, Value } from '../ir/value.js';
-import { activations } from '../ops/activation.js';
+import { activations } from '../ops/activation_functions.js';
 import type { KernelCall } from '../plan/kernel_call.js';
 import { attr, indexOf, type Lowering, plain } from './lowering.js';
 

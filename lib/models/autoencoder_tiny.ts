@@ -1,7 +1,8 @@
 import { ModelFormatError } from '../errors.js';
 import type { Value } from '../ir/value.js';
 import type { Scope } from '../nn/scope.js';
-import { type Activation, activation } from '../ops/activation.js';
+import { activation } from '../ops/activation.js';
+import type { Activation } from '../ops/activation_functions.js';
 import { add, mul } from '../ops/binary.js';
 import { scalar } from '../ops/scalar.js';
 import { unary } from '../ops/unary.js';

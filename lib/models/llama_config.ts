@@ -1,6 +1,6 @@
 import { ModelFormatError, UnsupportedError } from '../errors.js';
 import { type RopeFrequencies, type RopeScaling, ropeFrequencies } from '../nn/rope_frequencies.js';
-import type { Activation } from '../ops/activation.js';
+import type { Activation } from '../ops/activation_functions.js';
 import type { ConfigReader, NumberRule } from '../weights/config.js';
 
 /** Far above any real one: the graph is built before the weights are looked at. */

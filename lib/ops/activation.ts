@@ -4,8 +4,6 @@ import type { Value } from '../ir/value.js';
 import { type Activation, activations } from './activation_functions.js';
 import { activationGrad } from './activation_grad.js';
 
-export { type Activation, activations };
-
 const activationOp = defineOp({
   kind: 'composite',
   name: 'activation',

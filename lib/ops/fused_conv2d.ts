@@ -1,7 +1,8 @@
 import { defineOp, f32 } from '../ir/define_op.js';
 import { expectShape } from '../ir/shape.js';
 import type { Value } from '../ir/value.js';
-import { type Activation, activation } from './activation.js';
+import { activation } from './activation.js';
+import type { Activation } from './activation_functions.js';
 import { add } from './binary.js';
 import { conv2d } from './conv2d.js';
 import { type Conv2dAttrs, inferConv2d } from './conv2d_attrs.js';

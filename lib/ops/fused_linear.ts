@@ -1,7 +1,8 @@
 import { defineOp, f32 } from '../ir/define_op.js';
 import { expectShape, fixedDim, ShapeError } from '../ir/shape.js';
 import type { TensorType, Value } from '../ir/value.js';
-import { type Activation, activation } from './activation.js';
+import { activation } from './activation.js';
+import type { Activation } from './activation_functions.js';
 import { add, mul } from './binary.js';
 import { concat } from './concat.js';
 import { linear } from './linear.js';

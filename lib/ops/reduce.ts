@@ -1,7 +1,6 @@
 import { defineOp, f32 } from '../ir/define_op.js';
 import type { Value } from '../ir/value.js';
 import { reduceGrad } from './reduce_grad.js';
-import { reshape } from './reshape.js';
 import { around } from './strides.js';
 
 /** Reductions over an axis, start value and step. The order is shared with kernels/cpu/kernel.h. */
@@ -48,10 +47,3 @@ const reduceOp = defineOp({
 /** Sum or maximum over `axis` (negative: from the end), which stays with size 1. */
 export const reduce = (fn: ReduceFunction, x: Value, axis: number): Value =>
   reduceOp({ x }, { fn, axis: axis < 0 ? axis + x.shape.length : axis }).y;
-
-/** Sums over all axes but the last: x [..., C] → [C]. */
-export const sumRows = (x: Value): Value =>
-  reshape(
-    x.shape.slice(0, -1).reduce((y, _, axis) => reduce('sum', y, axis), x),
-    x.shape.slice(-1),
-  );

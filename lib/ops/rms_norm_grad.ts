@@ -3,8 +3,8 @@ import { expectShape } from '../ir/shape.js';
 import type { Value } from '../ir/value.js';
 import { add, mul, sub } from './binary.js';
 import { meanLast } from './mean_last.js';
-import { sumRows } from './reduce.js';
 import { scalar } from './scalar.js';
+import { sumRows } from './sum_rows.js';
 import { unary } from './unary.js';
 
 const rmsNormGradOp = defineOp({

@@ -4,7 +4,9 @@ import { expectShape, fixedDim, ShapeError, showType } from '../ir/shape.js';
 import type { Value } from '../ir/value.js';
 import { add, mul, sub } from './binary.js';
 import { concat } from './concat.js';
+import { reduce } from './reduce.js';
 import { reshape } from './reshape.js';
+import { scalar } from './scalar.js';
 import { slice } from './slice.js';
 import { transpose } from './transpose.js';
 import { unary } from './unary.js';
@@ -48,10 +50,25 @@ const ropeOp = defineOp({
     const y = interleaved ? pairAxes(turned, [t, h, 2, half], [t, h, 2 * half]) : turned;
     return { y: 2 * half === d ? y : concat(y, slice(x, 2, 2 * half, Number(d)), 2) };
   },
-  // Angles are no parameters: only x has a gradient, dy turned back.
-  gradient: ({ inputs: { cos, sin }, attrs: { interleaved }, gradients: { y: dy } }) =>
-    dy ? { x: rope(dy, cos, unary('neg', sin), interleaved) } : {},
+  gradient({ inputs: { x, cos, sin }, attrs: { interleaved }, gradients: { y: dy } }) {
+    if (!dy) return {};
+    // With x turned by a right angle, (−v, u), the sum of its pairs is what sin multiplies.
+    const [none, all] = [mul(sin, scalar(sin, 0)), add(mul(cos, scalar(cos, 0)), scalar(cos, 1))];
+    const half = Number(cos.shape[1]);
+    return {
+      x: rope(dy, cos, unary('neg', sin), interleaved),
+      cos: sumPairs(mul(dy, x), half, interleaved),
+      sin: sumPairs(mul(dy, rope(x, none, all, interleaved)), half, interleaved),
+    };
+  },
 });
+
+/** The sums over heads and both numbers of each pair: x [T, H, D] → [T, half]. */
+function sumPairs(x: Value, half: number, interleaved: boolean): Value {
+  const [t = 0, h = 0] = x.shape;
+  const pairs = reshape(slice(x, 2, 0, 2 * half), interleaved ? [t, h, half, 2] : [t, h, 2, half]);
+  return reshape(reduce('sum', reduce('sum', pairs, interleaved ? 3 : 2), 1), [t, half]);
+}
 
 const pairAxes = (x: Value, split: Value['shape'], merged: Value['shape']): Value =>
   reshape(transpose(reshape(x, split), [0, 1, 3, 2]), merged);

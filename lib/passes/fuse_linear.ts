@@ -1,6 +1,6 @@
 import type { Graph } from '../ir/graph.js';
 import type { Node, Value } from '../ir/value.js';
-import type { Activation } from '../ops/activation.js';
+import type { Activation } from '../ops/activation_functions.js';
 import { type FusedLinearInputs, fusedLinear } from '../ops/fused_linear.js';
 import { type Fusion as FusionOf, fuseNodes } from './fuse_nodes.js';
 import { linearOps, type Matcher, sameOperand } from './match.js';

@@ -36,8 +36,10 @@ void TestEmbedding(const CpuKernels&);
 void TestLinear(const CpuKernels&);
 void TestInt8(const CpuKernels&);
 void TestPictures(const CpuKernels&);
+void TestGradients(const CpuKernels&);
 void TestRope(const CpuKernels&);
 void TestAttention(const CpuKernels&);
+void TestTraining(const CpuKernels&);
 void TestPeaks(const CpuKernels&);
 
 inline int failures = 0;

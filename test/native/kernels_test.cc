@@ -124,8 +124,10 @@ void TestLevel(const CpuKernels& k) {
   TestInt8(k);
   TestNorm(k);
   TestPictures(k);
+  TestGradients(k);
   TestRope(k);
   TestAttention(k);
+  TestTraining(k);
   TestPeaks(k);
   std::printf("%s: %d failures so far\n", k.isa, failures);
 }

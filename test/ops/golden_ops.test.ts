@@ -12,7 +12,7 @@ const later: Readonly<Record<string, RegExp>> = {
     /^(conv1d|conv3d|conv_transpose|conv2d_k5d2|max_pool2d_ceil|avg_pool2d_nopad|adaptive_avg_pool|unfold|pad_re)/,
   'resampling of images': /^(interpolate_(?!nearest_x2)|grid_sample)/,
   'recurrent networks': /^(lstm|gru)/,
-  'optimizers, schedules and clipping': /^(opt_|lr_|clip_grad)/,
+  'optimizers of which golden_optimizers.test.ts has some, schedules and clipping': /^(opt_|lr_|clip_grad)/,
   'sorting and searching': /^(sort_desc|topk_4|vq_straight_through)$/,
   'audio: Fourier transform, alignment': /^(stft_mag|ctc)$/,
 };

@@ -1,4 +1,5 @@
-import { type Activation, activations } from '../../lib/ops/activation.js';
+import '../../lib/ops/activation.js';
+import { type Activation, activations } from '../../lib/ops/activation_functions.js';
 import '../../lib/ops/activation_grad.js';
 import '../../lib/ops/gated_activation.js';
 import '../../lib/ops/gated_activation_grad.js';

@@ -1,5 +1,5 @@
 import { type Dim, divDims } from '../../lib/ir/shape.js';
-import { type Activation, activations } from '../../lib/ops/activation.js';
+import { type Activation, activations } from '../../lib/ops/activation_functions.js';
 import '../../lib/ops/conv2d.js';
 import '../../lib/ops/conv2d_grad_w.js';
 import '../../lib/ops/conv2d_grad_x.js';

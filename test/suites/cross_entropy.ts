@@ -2,7 +2,8 @@ import '../../lib/ops/cross_entropy.js';
 import '../../lib/ops/cross_entropy_grad.js';
 import { type Draw, drawn, product, type Sample, type SampleInput } from './suite.js';
 
-const cases = product([1, 7, 33, 1000, 5003], [0, 1, 20], [0, 0.1]);
+// Of one class nothing is left but rounding where labels are smoothed.
+const cases = product([1, 7, 33, 1000, 5003], [0, 1, 20], [0, 0.1]).filter(([v, , s]) => v > 1 || s === 0);
 
 /** Every third row is not counted. */
 function labels(d: Draw, T: number, v: number): SampleInput {

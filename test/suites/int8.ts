@@ -1,6 +1,6 @@
 import { q8Group, q8Scales } from '../../lib/dtype.js';
 import type { Shape } from '../../lib/ir/shape.js';
-import { type Activation, activations } from '../../lib/ops/activation.js';
+import { type Activation, activations } from '../../lib/ops/activation_functions.js';
 import type { Combine } from '../../lib/ops/fused_linear.js';
 import '../../lib/ops/layer_norm_quantized.js';
 import '../../lib/ops/quantize_rows.js';

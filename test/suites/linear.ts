@@ -1,5 +1,5 @@
 import type { DType } from '../../lib/dtype.js';
-import { type Activation, activations } from '../../lib/ops/activation.js';
+import { type Activation, activations } from '../../lib/ops/activation_functions.js';
 import type { Combine } from '../../lib/ops/fused_linear.js';
 import '../../lib/ops/linear.js';
 import { type Draw, drawn, product, type Sample } from './suite.js';

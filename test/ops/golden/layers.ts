@@ -4,6 +4,7 @@ import { attention } from '../../../lib/ops/attention.js';
 import type { AttentionAttrs } from '../../../lib/ops/attention_attrs.js';
 import { add, mul } from '../../../lib/ops/binary.js';
 import { embedding } from '../../../lib/ops/embedding.js';
+import { gatedActivation } from '../../../lib/ops/gated_activation.js';
 import { kvBlockSize, kvWrite } from '../../../lib/ops/kv_write.js';
 import { layerNorm } from '../../../lib/ops/layer_norm.js';
 import { linear } from '../../../lib/ops/linear.js';
@@ -111,7 +112,7 @@ export const layers: Readonly<Record<string, Build>> = {
     return transpose(reshape(y, [9, 2, 20]), [1, 0, 2]);
   },
   swiglu: (o) => mul(activation('silu', linear(o.x(0), o.param(1))), linear(o.x(0), o.param(2))),
-  geglu_tanh: (o) => mul(activation('gelu_tanh', linear(o.x(0), o.param(1))), linear(o.x(0), o.param(2))),
+  geglu_tanh: (o) => gatedActivation('gelu_tanh', linear(o.x(0), o.param(1)), linear(o.x(0), o.param(2))),
   rope_half: (o) => rotated(o, 10_000, false),
   rope_interleaved: (o) => rotated(o, 500_000, true),
   attention_masked: (o) => {
