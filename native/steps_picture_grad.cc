@@ -26,8 +26,10 @@ Residue ResidueOf(const Window& w, int64_t top, int64_t left) {
   const int64_t r = (top + w.pad_h) % w.stride_h, s = (left + w.pad_w) % w.stride_w;
   const int64_t high = PartOf(w.kernel_h, r, w.stride_h), wide = PartOf(w.kernel_w, s, w.stride_w);
   int64_t rows_before = 0, columns_before = 0;
-  for (int64_t i = 0; i < r; ++i) rows_before += PartOf(w.kernel_h, i, w.stride_h);
-  for (int64_t j = 0; j < s; ++j) columns_before += PartOf(w.kernel_w, j, w.stride_w);
+  for (int64_t i = 0; i < std::min(r, w.kernel_h); ++i)
+    rows_before += PartOf(w.kernel_h, i, w.stride_h);
+  for (int64_t j = 0; j < std::min(s, w.kernel_w); ++j)
+    columns_before += PartOf(w.kernel_w, j, w.stride_w);
   Window part{};
   part.height = w.out_height;
   part.width = w.out_width;
