@@ -26,8 +26,10 @@ Residue ResidueOf(const Window& w, int64_t top, int64_t left) {
   const int64_t r = (top + w.pad_h) % w.stride_h, s = (left + w.pad_w) % w.stride_w;
   const int64_t high = PartOf(w.kernel_h, r, w.stride_h), wide = PartOf(w.kernel_w, s, w.stride_w);
   int64_t rows_before = 0, columns_before = 0;
-  for (int64_t i = 0; i < r; ++i) rows_before += PartOf(w.kernel_h, i, w.stride_h);
-  for (int64_t j = 0; j < s; ++j) columns_before += PartOf(w.kernel_w, j, w.stride_w);
+  for (int64_t i = 0; i < std::min(r, w.kernel_h); ++i)
+    rows_before += PartOf(w.kernel_h, i, w.stride_h);
+  for (int64_t j = 0; j < std::min(s, w.kernel_w); ++j)
+    columns_before += PartOf(w.kernel_w, j, w.stride_w);
   Window part{};
   part.height = w.out_height;
   part.width = w.out_width;
@@ -98,7 +100,8 @@ Step LoadConv2dGradX(const StepLoader& l) {
           }};
 }
 
-// Inputs x, dy; outputs dw, room [parts, ...dw]; attributes: stride and padding, height before width, groups.
+// Inputs x, dy; outputs dw, room [parts, ...dw], of which so many are used as there are pieces; attributes: stride and padding, height
+// before width, groups.
 Step LoadConv2dGradW(const StepLoader& l) {
   const int32_t x = l.In(0, DType::kF32), dy = l.In(1, DType::kF32);
   const int32_t dw = l.Out(0, DType::kF32), parts = l.Out(1, DType::kF32);
@@ -113,14 +116,16 @@ Step LoadConv2dGradW(const StepLoader& l) {
   const Kernel<Conv2dGradWArgs> kernel = l.kernels.gradients->conv2d_grad_w;
   const Kernel<ReduceArgs> reduce = l.kernels.reduce;
   const auto args = [=](const RunContext& c, const Window& w) {
-    return Conv2dGradWArgs{c.F32(x),     c.F32(dy), c.F32(parts), c.Size(x, 0), groups, in,
-                           out / groups, w,         count};
+    const int64_t pieces = c.Size(x, 0) * w.out_height * w.out_width / kConvPiece;
+    return Conv2dGradWArgs{c.F32(x),     c.F32(dy), c.F32(parts),
+                           c.Size(x, 0), groups,    in,
+                           out / groups, w,         std::clamp<int64_t>(pieces, 1, count)};
   };
   return {"",
           [=](const RunContext& c) {
-            c.Run(kernel, args(c, window.At(c, "conv2d_grad_w")));
-            c.Run(reduce,
-                  ReduceArgs{c.F32(parts), c.F32(dw), 1, count, c.Count(dw), ReduceOp::kSum});
+            const Conv2dGradWArgs a = args(c, window.At(c, "conv2d_grad_w"));
+            c.Run(kernel, a);
+            c.Run(reduce, ReduceArgs{a.parts, c.F32(dw), 1, a.count, c.Count(dw), ReduceOp::kSum});
           },
           [=](const RunContext& c) { return ScratchOf(kernel, args(c, window.shape())); }};
 }

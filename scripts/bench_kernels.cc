@@ -312,8 +312,11 @@ int main(int argc, char** argv) {
                }),
                fma, "GFLOP/s");
       }
-      const Conv2dGradWArgs w{pictures, a.y, y, 1, groups, a.in, a.out, a.window, 16};
-      const ReduceArgs parts{y, x, 1, 16, groups * a.out * a.in * kernel * kernel, ReduceOp::kSum};
+      const int64_t count =
+          std::min<int64_t>(16, std::max<int64_t>(1, places * places / kConvPiece));
+      const Conv2dGradWArgs w{pictures, a.y, y, 1, groups, a.in, a.out, a.window, count};
+      const ReduceArgs parts{
+          y, x, 1, count, groups * a.out * a.in * kernel * kernel, ReduceOp::kSum};
       Report("conv2d_grad_w " + std::string(name), work, Best([&] {
                RunAll(k.gradients->conv2d_grad_w, w);
                RunAll(k.reduce, parts);
