@@ -2,8 +2,10 @@
   "variables": {
     "native_sources": [
       "native/addon.cc",
+      "native/bpe_encoder.cc",
       "native/bpe_merges.cc",
       "native/bpe_trainer.cc",
+      "native/bpe_wrap.cc",
       "native/direct.cc",
       "native/environment.cc",
       "native/file.cc",
@@ -21,7 +23,6 @@
       "native/steps_peaks.cc",
       "native/steps_picture.cc",
       "native/steps_sample.cc",
-      "native/trainer_wrap.cc",
       "native/word_counts.cc",
       "native/word_scanner.cc",
       "kernels/cpu/dispatch.cc"

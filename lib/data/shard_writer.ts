@@ -134,7 +134,7 @@ export class ShardWriter {
   }
 }
 
-function littleEndian(ids: Uint8Array | Uint32Array, width: number): Buffer {
+function littleEndian(ids: Uint8Array | Int32Array, width: number): Buffer {
   const out = Buffer.allocUnsafe(ids.length * width);
   for (let i = 0; i < ids.length; i++) {
     const id = ids[i] as number;
