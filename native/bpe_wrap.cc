@@ -1,5 +1,7 @@
 #include "native/bpe_wrap.h"
 
+#include <napi.h>
+
 #include <algorithm>
 #include <array>
 #include <memory>
