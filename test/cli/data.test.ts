@@ -25,7 +25,7 @@ describe('triga tokenizer train and triga data', () => {
       '-o',
       tokenizer,
       '--vocab-size',
-      '280',
+      '270',
       '--json',
     ]);
     expect(trained).toMatchObject({ code: 0, stderr: '' });

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { loadEncoder } from '../../lib/data/encode_documents.js';
@@ -71,6 +71,25 @@ describe('the engine encodes as the library does', () => {
     expect(ours.length).toBe(theirs.length);
     expect(ours.findIndex((id, i) => id !== theirs[i])).toBe(-1);
   });
+});
+
+test('what the engine does not apply, the library does', async () => {
+  const other = scratch.path('normalizing');
+  await mkdir(other);
+  const json = JSON.parse(await readFile(join(directory(), 'tokenizer.json'), 'utf8'));
+  await writeFile(
+    join(other, 'tokenizer.json'),
+    JSON.stringify({ ...json, normalizer: { type: 'Lowercase' } }),
+  );
+  const texts = ['The CAT', 'and the hat'];
+  const { data, ends } = await loadEncoder(other, 0).encode(
+    texts.map((text) => ({ text, utf8: Buffer.from(text) })),
+  );
+  const expected = await Promise.all(
+    texts.map((text) => library.encode(text.toLowerCase(), { addSpecialTokens: false })),
+  );
+  expect([...data]).toEqual(expected.flatMap((ids) => [...ids, 0]));
+  expect([...ends]).toEqual([expected[0]!.length + 1, data.length]);
 });
 
 describe('byteLevelIds', () => {
