@@ -1,4 +1,4 @@
-import { open, writeFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { cleanText } from '../../lib/data/clean_text.js';
 import { loadTextData } from '../../lib/data/load_text_data.js';
@@ -113,8 +113,10 @@ describe('bad input', () => {
     await expect(loadTextData([odd], { tokenizer })).rejects.toThrow(/option format/);
     await expect(loadTextData([tokenizer], { tokenizer })).rejects.toThrow(/got none/);
     expect((await loadTextData([odd], { tokenizer, format: 'text' })).train.documents).toBe(1);
-    await writeFile(scratch.path('folder.txt'), 'x');
-    await expect(loadTextData([], { tokenizer })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    for (const inputs of [[], 'path', [5], undefined])
+      await expect(loadTextData(inputs as string[], { tokenizer })).rejects.toMatchObject({
+        code: 'INVALID_ARGUMENT',
+      });
   });
 });
 
