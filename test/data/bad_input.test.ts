@@ -114,7 +114,7 @@ describe('bad input', () => {
     await expect(loadTextData([tokenizer], { tokenizer })).rejects.toThrow(/got none/);
     expect((await loadTextData([odd], { tokenizer, format: 'text' })).train.documents).toBe(1);
     for (const inputs of [[], 'path', [5], undefined])
-      await expect(loadTextData(inputs as string[], { tokenizer })).rejects.toMatchObject({
+      await expect(loadTextData(inputs as unknown as string[], { tokenizer })).rejects.toMatchObject({
         code: 'INVALID_ARGUMENT',
       });
   });
