@@ -55,8 +55,9 @@ try {
   );
   const file = path.join(tokenizer, 'tokenizer.json');
   const text = await readFile(file, 'utf8');
-  const { bytes, merges } = byteLevelIds(JSON.parse(text));
-  const encoder = new BpeEncoder(bytes, merges);
+  const ids = byteLevelIds(JSON.parse(text));
+  if (!ids) throw new Error('expected a tokenizer that the engine applies');
+  const encoder = new BpeEncoder(ids.bytes, ids.merges);
   const encoding = await timed(() => {
     for (const piece of texts) encoder.encode(piece, Uint32Array.of(piece.length), 0);
   });
