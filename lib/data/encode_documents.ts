@@ -25,7 +25,7 @@ export interface EncodeDocuments {
 }
 
 /**
- * Loads the tokenizer of a directory, in a worker: this takes a while. One of GPT-2's kind is applied by the engine, some fifty times
+ * Loads the tokenizer of a directory, in a worker: this takes a while. One of GPT-2's kind is applied by the engine, some 25 times
  * faster than by the library, which applies all others, and this one too where the addon does not load. Throws as the tokenizer's own
  * worker does.
  */
