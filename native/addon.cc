@@ -9,12 +9,12 @@
 #include <vector>
 
 #include "kernels/cpu/kernel.h"
+#include "native/bpe_wrap.h"
 #include "native/convert.h"
 #include "native/direct.h"
 #include "native/environment.h"
 #include "native/error.h"
 #include "native/session.h"
-#include "native/trainer_wrap.h"
 
 namespace triga {
 namespace {
@@ -407,6 +407,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("int8Gemm", Napi::Function::New(env, Int8Gemm));
   exports.Set("attention", Napi::Function::New(env, Attention));
   exports.Set("Session", SessionWrap::Define(env));
+  exports.Set("BpeEncoder", DefineBpeEncoder(env));
   exports.Set("BpeTrainer", DefineBpeTrainer(env));
   return exports;
 }

@@ -2,8 +2,10 @@
   "variables": {
     "native_sources": [
       "native/addon.cc",
+      "native/bpe_encoder.cc",
       "native/bpe_merges.cc",
       "native/bpe_trainer.cc",
+      "native/bpe_wrap.cc",
       "native/direct.cc",
       "native/environment.cc",
       "native/file.cc",
@@ -26,7 +28,6 @@
       "native/steps_picture_grad.cc",
       "native/steps_sample.cc",
       "native/steps_training.cc",
-      "native/trainer_wrap.cc",
       "native/word_counts.cc",
       "native/word_scanner.cc",
       "kernels/cpu/dispatch.cc"

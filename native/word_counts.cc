@@ -8,7 +8,8 @@ namespace {
 
 constexpr uint64_t kOdd = 0x9e3779b97f4a7c15u;  // 2^64 / golden ratio
 
-// Eight bytes a step: multiply and fold. Not against inputs that are made to collide.
+}  // namespace
+
 uint64_t HashOf(std::string_view word) {
   uint64_t h = word.size() * kOdd;
   const char* p = word.data();
@@ -24,8 +25,6 @@ uint64_t HashOf(std::string_view word) {
   }
   return h ^ h >> 32;
 }
-
-}  // namespace
 
 void WordCounts::Add(std::string_view word, uint64_t count) {
   if (2 * size_ >= entries_.size()) Grow();

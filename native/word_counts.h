@@ -7,6 +7,9 @@
 
 namespace triga {
 
+// Eight bytes a step: multiply and fold. Not against inputs that are made to collide.
+uint64_t HashOf(std::string_view word);
+
 class WordCounts {
  public:
   struct Entry {

@@ -143,7 +143,7 @@ const engine = variables.native_sources
     (file) => !/["<](napi\.h|native\/environment\.h)[">]/.test(readFileSync(path.join(root, file), 'utf8')),
   );
 const engineObject = (file) => object(`engine_${path.basename(file, '.cc')}`);
-const engineTests = ['engine_test', 'pool_test', 'session_test', 'burst_test'];
+const engineTests = ['engine_test', 'pool_test', 'session_test', 'burst_test', 'bpe_test'];
 if (!cross) {
   if (tsan && !links('-fsanitize=thread')) {
     lacking('the thread sanitizer', `with ${cxx}`);

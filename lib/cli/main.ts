@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addBench } from './bench.js';
+import { addData } from './data.js';
 import { addDecodeImage } from './decode_image.js';
 import { addEval } from './eval.js';
 import { addExport } from './export.js';
@@ -44,6 +45,7 @@ addBench(program);
 addQuantize(program);
 addDecodeImage(program);
 addExport(program);
+addData(program);
 addTokenizer(program);
 addTrain(program);
 

@@ -59,21 +59,23 @@ function withoutBoilerplate(text: string, format: InputFormat): string {
   return matter ? rest.slice(matter[0].length) : rest;
 }
 
+/** Repetition is looked for in so many characters from the start. */
+const mostLooked = 1 << 16;
 /** Lines from which on their share is looked at. */
 const leastLines = 10;
 /** Share of characters in lines that came before. Gopher drops from 0.2 on (Rae et al., 2021, table A1); a play has names alone on lines. */
 const mostRepeated = 0.3;
-/** Characters from which on a text is deflated, and of how many. */
+/** Characters from which on a text is deflated. */
 const leastDeflated = 1024;
-const mostDeflated = 1 << 16;
 /** English prose deflates to 0.4 to 0.5 of its size; below this the text is one phrase over and over. */
 const leastRatio = 0.1;
 
 function isRepetitive(text: string): boolean {
-  if (repeatedShare(text) > mostRepeated) return true;
-  if (text.length < leastDeflated) return false;
-  const head = Buffer.from(text.slice(0, mostDeflated));
-  return deflateRawSync(head, { level: 1 }).length < leastRatio * head.length;
+  const head = text.slice(0, mostLooked);
+  if (repeatedShare(head) > mostRepeated) return true;
+  if (head.length < leastDeflated) return false;
+  const bytes = Buffer.from(head);
+  return deflateRawSync(bytes, { level: 1 }).length < leastRatio * bytes.length;
 }
 
 function repeatedShare(text: string): number {

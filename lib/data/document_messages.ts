@@ -28,7 +28,7 @@ export interface CleanedBatch {
   /** [kept]: where each ends in `data`. */
   readonly ends: Uint32Array;
   /** UTF-8, or token ids. */
-  readonly data: Uint8Array | Uint32Array;
+  readonly data: Uint8Array | Int32Array;
 }
 
 export type DocumentRequest = Pick<DocumentBatch, 'format' | 'bytes' | 'ends'>;

@@ -9,7 +9,7 @@ import type {
   DocumentWorkerStart,
 } from './document_messages.js';
 import { dropCodes } from './drop_reasons.js';
-import { type EncodeDocuments, loadEncoder } from './encode_documents.js';
+import { type CleanDocument, type EncodeDocuments, joined, loadEncoder } from './encode_documents.js';
 
 const { clean, field, specialTokens = [], tokenizer, endOfText } = workerData as DocumentWorkerStart;
 const utf8 = new TextDecoder('utf-8', { fatal: true });
@@ -50,7 +50,7 @@ async function cleanBatch(
   encode: EncodeDocuments | undefined,
 ): Promise<CleanedBatch> {
   const dropped = new Uint8Array(ends.length);
-  const kept: { readonly text: string; readonly utf8: Buffer }[] = [];
+  const kept: CleanDocument[] = [];
   const rawBytes = ends.map((end, i) => end - (i === 0 ? 0 : (ends[i - 1] as number)));
   ends.forEach((end, i) => {
     let cleaned = cleanedOf(bytes.subarray(end - (rawBytes[i] as number), end), format);
@@ -67,26 +67,11 @@ async function cleanBatch(
   const cleanBytes = Uint32Array.from(kept, (document) => document.utf8.length);
   const out = encode
     ? await encode.encode(kept)
-    : { data: concat(kept.map((document) => document.utf8)), ends: endsOf(cleanBytes) };
+    : joined(
+        kept.map((document) => document.utf8),
+        Uint8Array,
+      );
   return { dropped, rawBytes, cleanBytes, hashes, ...out };
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
-}
-
-function endsOf(lengths: Uint32Array): Uint32Array {
-  let end = 0;
-  return lengths.map((length) => {
-    end += length;
-    return end;
-  });
 }
 
 function post(reply: DocumentReply): void {
@@ -94,12 +79,18 @@ function post(reply: DocumentReply): void {
   parentPort?.postMessage(reply, arrays.map(({ buffer }) => buffer) as ArrayBuffer[]);
 }
 
-let loading: Promise<EncodeDocuments> | undefined;
-parentPort?.on('message', async (request: DocumentRequest) => {
+let encoder: EncodeDocuments | undefined;
+async function answer(request: DocumentRequest): Promise<void> {
   try {
-    if (tokenizer !== undefined) loading ??= loadEncoder(tokenizer, endOfText as number);
-    post({ cleaned: await cleanBatch(request, await loading) });
+    if (tokenizer !== undefined) encoder ??= loadEncoder(tokenizer, endOfText as number);
+    post({ cleaned: await cleanBatch(request, encoder) });
   } catch (error) {
     post({ failed: failureOf(error) });
   }
+}
+
+// One after the other: answers come in the order of the requests.
+let last = Promise.resolve();
+parentPort?.on('message', (request: DocumentRequest) => {
+  last = last.then(() => answer(request));
 });

@@ -11,7 +11,7 @@ import { type DataReport, describeReport, ReportBuilder } from './report.js';
 /** A document that was kept. */
 export interface KeptDocument {
   /** Its UTF-8, or its token ids. */
-  readonly data: Uint8Array | Uint32Array;
+  readonly data: Uint8Array | Int32Array;
   /** Of its cleaned text. */
   readonly bytes: number;
   /** [4]: 128 bits of its cleaned text's SHA-256. */

@@ -28,7 +28,11 @@ export async function inputFiles(
   inputs: readonly string[],
   format: InputFormat | undefined,
 ): Promise<InputFile[]> {
-  if (inputs.length === 0) throw new InvalidArgumentError('data: expected files or directories, got none');
+  if (!Array.isArray(inputs) || inputs.length === 0 || !inputs.every((input) => typeof input === 'string')) {
+    throw new InvalidArgumentError(
+      `data: expected a list of paths of files or directories, got ${inputs?.length === 0 ? 'none' : JSON.stringify(inputs)}`,
+    );
+  }
   const lists = await Promise.all(inputs.map((input) => filesOf(input, format)));
   return lists.flat();
 }

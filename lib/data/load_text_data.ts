@@ -77,7 +77,7 @@ export async function loadTextData(
 
 /** Collects the documents of a split. */
 class MemorySplit {
-  readonly #parts: Uint32Array[] = [];
+  readonly #parts: Int32Array[] = [];
   readonly #starts: number[] = [];
   tokens = 0;
   #bytes = 0;
@@ -88,7 +88,7 @@ class MemorySplit {
 
   append({ data, bytes }: KeptDocument): void {
     this.#starts.push(this.tokens);
-    this.#parts.push(data as Uint32Array);
+    this.#parts.push(data as Int32Array);
     this.tokens += data.length;
     this.#bytes += bytes;
   }

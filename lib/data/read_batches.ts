@@ -62,8 +62,9 @@ async function* chunksOf(path: string, signal: AbortSignal | undefined): AsyncGe
       yield buffer.subarray(0, bytesRead);
     }
   } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
-    if (code === undefined || code.startsWith('TRIGA') || !('syscall' in (cause as object))) throw cause;
+    // Only what the system says of the file: aborts and errors of whoever takes the chunks come through here too.
+    if (!(cause instanceof Error && 'syscall' in cause)) throw cause;
+    const { message } = cause;
     throw new InvalidArgumentError(`${path}: cannot be read: ${message}`, { cause });
   } finally {
     await file?.close();

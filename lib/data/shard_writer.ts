@@ -1,4 +1,5 @@
 import { type FileHandle, open, rm } from 'node:fs/promises';
+import { endianness } from 'node:os';
 import { join } from 'node:path';
 import { writeError, writeFully } from '../weights/replace_file.js';
 import type { KeptDocument } from './documents.js';
@@ -134,12 +135,8 @@ export class ShardWriter {
   }
 }
 
-function littleEndian(ids: Uint8Array | Uint32Array, width: number): Buffer {
-  const out = Buffer.allocUnsafe(ids.length * width);
-  for (let i = 0; i < ids.length; i++) {
-    const id = ids[i] as number;
-    if (width === 2) out.writeUInt16LE(id, 2 * i);
-    else out.writeUInt32LE(id, 4 * i);
-  }
-  return out;
+function littleEndian(ids: ArrayLike<number>, width: number): Buffer {
+  const out = Buffer.from((width === 2 ? new Uint16Array(ids) : new Uint32Array(ids)).buffer);
+  if (endianness() === 'LE') return out;
+  return width === 2 ? out.swap16() : out.swap32();
 }

@@ -6,6 +6,7 @@ import { makeDirectory } from '../weights/model_directory.js';
 import { replaceFile, writeFully } from '../weights/replace_file.js';
 import { checkCount, type DocumentOptions, documentSettings } from './document_options.js';
 import { eachDocument, type KeptDocument } from './documents.js';
+import { joined } from './encode_documents.js';
 import type { DataReport } from './report.js';
 import { storageError } from './storage_error.js';
 
@@ -103,13 +104,11 @@ function checkSpecialTokens(tokens: readonly string[]): void {
 }
 
 async function count(trainer: NativeBpeTrainer, documents: readonly KeptDocument[]): Promise<void> {
-  const texts = Buffer.concat(documents.map(({ data }) => data as Uint8Array));
-  let end = 0;
-  const ends = Uint32Array.from(documents, ({ data }) => {
-    end += data.length;
-    return end;
-  });
-  await trainer.count(texts, ends);
+  const { data, ends } = joined(
+    documents.map((document) => document.data),
+    Uint8Array,
+  );
+  await trainer.count(data, ends);
 }
 
 async function writeFiles(

@@ -144,6 +144,12 @@ export interface NativeBpeTrainer {
   readonly longWords: number;
 }
 
+/** A byte-level BPE tokenizer; see native/bpe_encoder.h. It encodes at once: for a worker. */
+export interface NativeBpeEncoder {
+  /** Ids of UTF-8 texts that lie one after the other, each followed by `endOfText`; `ends` become those of the ids. */
+  encode(texts: Uint8Array, ends: Uint32Array, endOfText: number): Int32Array;
+}
+
 /** What the addon exports; native/addon.cc has the other side. */
 export interface Binding {
   readonly version: string;
@@ -157,6 +163,11 @@ export interface Binding {
   /** See native/direct.h. Both compute at once and write y. */
   int8Gemm(isa: string, threads: number, gemm: NativeInt8Gemm): void;
   attention(isa: string, threads: number, attention: NativeAttention): void;
+  /** `bytes`: ids of the 256 bytes; `merges` [merges, 3]: ids of left, right and result, by rank. */
+  readonly BpeEncoder: new (
+    bytes: Int32Array,
+    merges: Int32Array,
+  ) => NativeBpeEncoder;
   /** `alphabet`: the byte that each of the symbols 0 to 255 stands for. */
   readonly BpeTrainer: new (
     threads: number,

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from '../errors.js';
+import type { JsonObject } from '../weights/json_file.js';
 
 /**
  * Byte-level BPE as GPT-2 has it: tokens are strings in which each byte is one character. Printable bytes of Latin-1 stand for
@@ -97,4 +98,47 @@ function configOf(specialTokens: readonly string[]): object {
     eos_token: first,
     ...(others.length > 0 ? { additional_special_tokens: others } : {}),
   };
+}
+
+/** A byte-level BPE tokenizer as ids. */
+export interface ByteLevelIds {
+  /** [256]: id of each byte. */
+  readonly bytes: Int32Array;
+  /** [merges, 3]: ids of left, right and result, by rank. */
+  readonly merges: Int32Array;
+}
+
+/**
+ * The ids of a `tokenizer.json` that is GPT-2's kind and nothing more: GPT-2's pattern, no normalizer, no added tokens but special
+ * ones. Undefined for any other, which only the library knows how to apply.
+ */
+export function byteLevelIds(json: JsonObject): ByteLevelIds | undefined {
+  const { normalizer, added_tokens: added } = json;
+  const pattern = json.pre_tokenizer as JsonObject | null | undefined;
+  const model = json.model as JsonObject;
+  const isPlain =
+    (normalizer ?? null) === null &&
+    pattern?.type === 'ByteLevel' &&
+    pattern.add_prefix_space === false &&
+    pattern.use_regex !== false &&
+    (model.type ?? 'BPE') === 'BPE' &&
+    ['dropout', 'continuing_subword_prefix', 'end_of_word_suffix', 'byte_fallback', 'ignore_merges'].every(
+      (key) => !model[key],
+    ) &&
+    ((added ?? []) as JsonObject[]).every(
+      ({ special, normalized, single_word, lstrip, rstrip }) =>
+        special === true && !normalized && !single_word && !lstrip && !rstrip,
+    );
+  if (!isPlain) return undefined;
+  const ids = new Map(Object.entries(model.vocab as Record<string, number>));
+  const bytes = new Int32Array(byteAlphabet.length);
+  const merges: (number | undefined)[] = [];
+  for (const [index, byte] of byteAlphabet.entries())
+    bytes[byte] = ids.get(characters[index] as string) ?? -1;
+  for (const merge of model.merges as (string | [string, string])[]) {
+    const [left = '', right = ''] = typeof merge === 'string' ? merge.split(' ') : merge;
+    merges.push(ids.get(left), ids.get(right), ids.get(left + right));
+  }
+  if (bytes.includes(-1) || merges.includes(undefined)) return undefined;
+  return { bytes, merges: Int32Array.from(merges as number[]) };
 }

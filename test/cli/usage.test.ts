@@ -12,7 +12,18 @@ describe('help', () => {
     const { code, stdout, stderr } = await triga(['--help']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const verbs = [...stdout.matchAll(/^ {2}([a-z-]+) [ [<]/gm)].map(([, verb]) => verb);
-    const known = ['generate', 'inspect', 'eval', 'bench', 'quantize', 'decode-image', 'export', 'help'];
+    const known = [
+      'generate',
+      'inspect',
+      'eval',
+      'bench',
+      'quantize',
+      'decode-image',
+      'export',
+      'data',
+      'tokenizer',
+      'help',
+    ];
     expect(verbs).toEqual(known);
     expect(stdout).toMatch(/Examples:\n {2}triga /);
   });

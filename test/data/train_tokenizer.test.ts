@@ -5,6 +5,7 @@ import { trainTokenizer } from '../../lib/data/train_tokenizer.js';
 import { loadTokenizer } from '../../lib/tokenizers/tokenizer.js';
 import { books, hasBooks } from './books.js';
 import { naiveMerges, wordsOf } from './naive_bpe.js';
+import { odd } from './odd_text.js';
 import { scratchFolder } from './scratch.js';
 
 const scratch = scratchFolder();
@@ -19,11 +20,6 @@ const alphabetOf = ({ vocab }: Trained['model'], specials: number): string[] =>
     .filter(([, id]) => id >= specials && id < specials + 256)
     .sort(([, a], [, b]) => a - b)
     .map(([token]) => token);
-
-/** Every script, runs of white space, contractions, and what Unicode added late. */
-const odd =
-  "I'll  we've\tthey're\n\n\n  don't 'S o'clock ''s 's\u00a0x \u3000y\u2028z 漢字かな交じり文 12½³ ٣٤ e\u0301 नमस्ते 👩‍👩‍👧 \u{1f9ff}" +
-  ' ǅ ⅷ ª \u088f\u0c5c\u{10940} !?… a_b --- \u0085q   end  ';
 
 describe('trainTokenizer', () => {
   test('its merges are those of the definition, on any script and with any threads', async () => {

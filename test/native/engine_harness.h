@@ -11,6 +11,7 @@ namespace triga::test {
 void TestPool();
 void TestSession();
 void TestBurst();
+void TestBpe();
 
 void Check(bool ok, const std::string& what);
 

@@ -32,6 +32,8 @@ int main() {
   std::printf("sessions: %d failures so far\n", failures.load());
   TestBurst();
   std::printf("bursts: %d failures so far\n", failures.load());
+  TestBpe();
+  std::printf("byte pair encoding: %d failures so far\n", failures.load());
   std::fflush(stdout);
   return failures.load() ? 1 : 0;
 }
