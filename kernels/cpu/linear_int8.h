@@ -200,17 +200,23 @@ inline size_t linear_int8_scratch(const LinearInt8Args&) {
   return kChunkRows * kTileCols * sizeof(float);
 }
 
+constexpr int64_t kFinishRows = 16;  // that are in L1 when their sums become outputs
+
 // Sums to outputs: sums[row][kTileCols] of `panels` panels, times the row's scale, and what LinearArgs has after a sum.
 inline void linear_int8_finish(const LinearInt8Args& args, int64_t row, int64_t rows, int64_t col,
                                int64_t cols, int64_t panels, float* sums) {
-  for (int64_t r = 0; r < rows; ++r) {
-    const F32x16 scale = F32x16::set(args.x_scale[row + r]);
-    for (int64_t c = 0; c < panels * kPanel; c += kPanel) {
-      float* sum = sums + r * kTileCols + c;
-      (F32x16::load(sum) * scale).store(sum);
+  for (int64_t from = 0; from < rows; from += kFinishRows) {
+    const int64_t count = least(kFinishRows, rows - from);
+    float* some = sums + from * kTileCols;
+    for (int64_t r = 0; r < count; ++r) {
+      const F32x16 scale = F32x16::set(args.x_scale[row + from + r]);
+      for (int64_t c = 0; c < panels * kPanel; c += kPanel) {
+        float* sum = some + r * kTileCols + c;
+        (F32x16::load(sum) * scale).store(sum);
+      }
     }
+    linear_finish(args.linear, row + from, count, col, cols, some);
   }
-  linear_finish(args.linear, row, rows, col, cols, sums);
 }
 
 template <class Groups>

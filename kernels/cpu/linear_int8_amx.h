@@ -27,14 +27,14 @@ constexpr int64_t kInt8MostRows = 512;                      // of a chunk
 constexpr int64_t kInt8ChunkBytes = int64_t{1} << 20;       // of a chunk's activations, in L2
 constexpr int64_t kBlockGroups = 16, kBlockPanels = 2;
 constexpr int64_t kInt8SumBytes = kInt8TileRows * kPanel * 4;  // of a product
+constexpr int64_t kInt8GroupBytes = kInt8TileBytes + 64;  // of a block: a tile of weights, scales
 constexpr int64_t kSlots = 4;  // of products on their way through scratch memory
 constexpr int64_t kAhead = 3;  // products that were begun before one is added
 static_assert(kGroup / 4 * 64 == kInt8TileBytes, "a group of a panel is a tile of weights");
 
 // What follows in a thread's scratch memory are the chunk's sums, [rows in whole tiles][kTileCols].
 struct Int8Scratch {
-  char weights[kBlockPanels * kBlockGroups * kInt8TileBytes];
-  float scales[kBlockPanels * kBlockGroups * kPanel];
+  char block[kBlockPanels * kBlockGroups * kInt8GroupBytes];
   char slots[kSlots * kInt8SumBytes];
 };
 
@@ -76,7 +76,7 @@ class Int8Products {
   // After the last one, the first row tile's again: what is begun too much is never added.
   TRIGA_INLINE void advance() {
     x += kInt8TileBytes;
-    w += kInt8TileBytes;
+    w += kInt8GroupBytes;
     if (++group_ < pass_.groups) return;
     group_ = 0;
     if (++panel_ == pass_.panels) {
@@ -107,7 +107,7 @@ TRIGA_INLINE void int8_add(F32x16 (&acc)[kInt8TileRows], const char* sums, const
 
 // Tiles: 0 sums, 1 rows of x, 2 weights.
 inline void int8_pass(Int8Pass pass, Int8Scratch* s) {
-  Int8Products ahead(pass, s->weights);
+  Int8Products ahead(pass, s->block);
   for (int64_t i = 0; i < kAhead; ++i, ahead.advance()) {
     if (i > 0) store_tile<0>(s->slots + (i - 1) * kInt8SumBytes, 64);
     load_tile<1>(ahead.x, kGroup);
@@ -117,16 +117,16 @@ inline void int8_pass(Int8Pass pass, Int8Scratch* s) {
   }
   int64_t product = 0;
   for (int64_t t = 0; t < pass.row_tiles; ++t) {
-    const float* scales = s->scales;
+    const char* scales = s->block + kInt8TileBytes;
     for (int64_t p = 0; p < pass.panels; ++p) {
       float* sums = pass.sums + t * kInt8TileRows * kTileCols + p * kPanel;
       F32x16 acc[kInt8TileRows];
 #pragma GCC unroll 16
       for (int r = 0; r < kInt8TileRows; ++r)
         acc[r] = pass.first ? F32x16::zero() : F32x16::load(sums + r * kTileCols);
-      for (int64_t g = 0; g < pass.groups; ++g, ++product, scales += kPanel) {
+      for (int64_t g = 0; g < pass.groups; ++g, ++product, scales += kInt8GroupBytes) {
         const char* done = s->slots + product % kSlots * kInt8SumBytes;
-        const F32x16 scale = F32x16::load(scales);
+        const F32x16 scale = F32x16::load(reinterpret_cast<const float*>(scales));
         load_tile<1>(ahead.x, kGroup);
         int8_add<0, 4>(acc, done, scale);
         load_tile<2>(ahead.w, 64);
@@ -150,18 +150,15 @@ inline void int8_pass(Int8Pass pass, Int8Scratch* s) {
 template <class Groups>
 void int8_block(const char* w, int64_t panel_bytes, int64_t panels, int64_t groups,
                 const Groups& format, Int8Scratch* s) {
-  char* weights = s->weights;
-  float* scales = s->scales;
+  char* to = s->block;
   for (int64_t p = 0; p < panels; ++p) {
     const char* from = w + p * panel_bytes;
-    for (int64_t g = 0; g < groups; ++g, from += group_bytes(format)) {
+    for (int64_t g = 0; g < groups; ++g, from += group_bytes(format), to += kInt8GroupBytes) {
       uint32_t words[kInt8TileBytes / 4];
       __builtin_memcpy(words, from, kInt8TileBytes);
       for (uint32_t& word : words) word ^= kSignBits;
-      __builtin_memcpy(weights, words, kInt8TileBytes);
-      Groups::scales(from + kInt8TileBytes).store(scales);
-      weights += kInt8TileBytes;
-      scales += kPanel;
+      __builtin_memcpy(to, words, kInt8TileBytes);
+      Groups::scales(from + kInt8TileBytes).store(reinterpret_cast<float*>(to + kInt8TileBytes));
     }
   }
 }
