@@ -150,14 +150,16 @@ inline void int8_pass(Int8Pass pass, Int8Scratch* s) {
 template <class Groups>
 void int8_block(const char* w, int64_t panel_bytes, int64_t panels, int64_t groups,
                 const Groups& format, Int8Scratch* s) {
-  char* to = s->block;
+  char* __restrict to = s->block;
   for (int64_t p = 0; p < panels; ++p) {
     const char* from = w + p * panel_bytes;
     for (int64_t g = 0; g < groups; ++g, from += group_bytes(format), to += kInt8GroupBytes) {
-      uint32_t words[kInt8TileBytes / 4];
-      __builtin_memcpy(words, from, kInt8TileBytes);
-      for (uint32_t& word : words) word ^= kSignBits;
-      __builtin_memcpy(to, words, kInt8TileBytes);
+      for (int64_t i = 0; i < kInt8TileBytes; i += 4) {
+        uint32_t word;
+        __builtin_memcpy(&word, from + i, 4);
+        word ^= kSignBits;
+        __builtin_memcpy(to + i, &word, 4);
+      }
       Groups::scales(from + kInt8TileBytes).store(reinterpret_cast<float*>(to + kInt8TileBytes));
     }
   }
