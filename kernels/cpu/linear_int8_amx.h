@@ -22,7 +22,7 @@ namespace {
 
 constexpr int64_t kInt8TileRows = 16;                       // of x in a tile
 constexpr int64_t kInt8TileBytes = kInt8TileRows * kGroup;  // of x, and of a panel's group
-constexpr int64_t kInt8LeastRows = 32;                      // fewer are as fast on vectors
+constexpr int64_t kInt8LeastRows = 32;                      // fewer are faster on vectors
 constexpr int64_t kInt8MostRows = 512;                      // of a chunk
 constexpr int64_t kInt8ChunkBytes = int64_t{1} << 20;       // of a chunk's activations, in L2
 constexpr int64_t kBlockGroups = 16, kBlockPanels = 2;
