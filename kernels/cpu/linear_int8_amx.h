@@ -4,8 +4,8 @@
 // A product is a group of 16 rows and a panel: a tile of sums, exact in 32 bits, goes to scratch memory, since there is no other
 // way from tiles to vectors, and is added to the f32 accumulators of these rows and the panel, which stay in 16 registers while
 // groups go by. The instructions for a product to come stand between those that add an earlier one: neither waits for the other.
-// The tile product takes 16 cycles, and so do the stores, and the conversions and multiply-adds: about a quarter of the
-// tile product's own peak is the limit.
+// The tile product takes 16 cycles, no less for half its depth, and so do the stores, and the conversions and multiply-adds: half
+// of the tile product's own peak is the limit.
 //
 // A job is four panels for a chunk of rows whose activations stay in L2; chunks come one after the other, so that the threads share
 // each stream of weights. Within it, a block of kBlockGroups groups of two panels, once as tiles read it, stays in L1 while the
