@@ -417,9 +417,10 @@ struct CpuKernels {
   Kernel<TransposeArgs> transpose;
   RowStats (*row_stats)(const float* x, int64_t n);
   Kernel<PeakReadArgs> peak_read;
-  Kernel<PeakComputeArgs> peak_fma;   // f32
-  Kernel<PeakComputeArgs> peak_dot;   // as linear_bf16_dot multiplies; run is null where that is
-  Kernel<PeakComputeArgs> peak_int8;  // as linear_q8 multiplies
+  Kernel<PeakComputeArgs> peak_fma;  // f32
+  Kernel<PeakComputeArgs> peak_dot;  // as linear_bf16_dot multiplies; run is null where that is
+  Kernel<PeakComputeArgs>
+      peak_int8;  // as linear_q8 multiplies few rows: in vector registers, never on tiles
   const TrainingKernels* training;
   const GradientKernels* gradients;
 };

@@ -174,6 +174,8 @@ inline void linear_odd_k(const float* x, int64_t x_stride, int64_t rows, const c
   }
 }
 
+constexpr int64_t kStoreAhead = 8;  // rows whose outputs are fetched, since rows lie far apart
+
 template <class F>
 TRIGA_INLINE void linear_store(const LinearArgs& a, int64_t row, int64_t rows, int64_t col,
                                int64_t cols, const float* sums, F activate) {
@@ -184,6 +186,7 @@ TRIGA_INLINE void linear_store(const LinearArgs& a, int64_t row, int64_t rows, i
     const float* residual = a.residual ? a.residual + (row + r) * a.residual_stride + col : nullptr;
     for (int64_t c = 0; c < cols; c += kPanel) {
       const int64_t at = c / kPanel * width, n = cols - c;
+      prefetch(y + kStoreAhead * a.y_stride + c);
       F32x16 v = F32x16::load(sums + r * kTileCols + at);
       if (bias) v = v + F32x16::load(bias + at);
       v = activate(v);

@@ -200,6 +200,25 @@ inline size_t linear_int8_scratch(const LinearInt8Args&) {
   return kChunkRows * kTileCols * sizeof(float);
 }
 
+constexpr int64_t kFinishRows = 16;  // that are in L1 when their sums become outputs
+
+// Sums to outputs: sums[row][kTileCols] of `panels` panels, times the row's scale, and what LinearArgs has after a sum.
+inline void linear_int8_finish(const LinearInt8Args& args, int64_t row, int64_t rows, int64_t col,
+                               int64_t cols, int64_t panels, float* sums) {
+  for (int64_t from = 0; from < rows; from += kFinishRows) {
+    const int64_t count = least(kFinishRows, rows - from);
+    float* some = sums + from * kTileCols;
+    for (int64_t r = 0; r < count; ++r) {
+      const F32x16 scale = F32x16::set(args.x_scale[row + from + r]);
+      for (int64_t c = 0; c < panels * kPanel; c += kPanel) {
+        float* sum = some + r * kTileCols + c;
+        (F32x16::load(sum) * scale).store(sum);
+      }
+    }
+    linear_finish(args.linear, row + from, count, col, cols, some);
+  }
+}
+
 template <class Groups>
 void linear_int8_run(const LinearInt8Args& args, int64_t begin, int64_t end, void* scratch) {
   constexpr int64_t kRows = Int8Dot::kRows;
@@ -219,14 +238,7 @@ void linear_int8_run(const LinearInt8Args& args, int64_t begin, int64_t end, voi
       const int64_t rows = least(n * kRows, a.rows - row);
       int8_chunk(static_cast<const char*>(a.x) + dot * x_stride, x_stride, n, w, panel_bytes,
                  panels, groups, count, sums);
-      for (int64_t r = 0; r < rows; ++r) {
-        const F32x16 scale = F32x16::set(args.x_scale[row + r]);
-        for (int64_t c = 0; c < panels * kPanel; c += kPanel) {
-          float* sum = sums + r * kTileCols + c;
-          (F32x16::load(sum) * scale).store(sum);
-        }
-      }
-      linear_finish(a, row, rows, col, cols, sums);
+      linear_int8_finish(args, row, rows, col, cols, panels, sums);
       dot += n;
     }
   }
@@ -279,10 +291,15 @@ inline void int8_rows_run(const Int8RowsArgs& a, int64_t begin, int64_t end, voi
   }
 }
 
+#if !defined(__AMX_INT8__)  // linear_int8_amx.h has others
+constexpr Kernel<Int8RowsArgs> int8_rows_kernel() {
+  return {int8_rows_tiles, nullptr, int8_rows_run};
+}
 template <class Groups>
 constexpr Kernel<LinearInt8Args> linear_int8_kernel() {
   return {linear_int8_tiles, linear_int8_scratch, linear_int8_run<Groups>};
 }
+#endif
 
 }  // namespace
 }  // namespace triga

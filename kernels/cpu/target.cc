@@ -9,6 +9,7 @@
 #include "kernels/cpu/linear.h"
 #include "kernels/cpu/linear_amx.h"
 #include "kernels/cpu/linear_int8.h"
+#include "kernels/cpu/linear_int8_amx.h"
 #include "kernels/cpu/norm.h"
 #include "kernels/cpu/pack.h"
 #include "kernels/cpu/pack_int8.h"
@@ -44,7 +45,7 @@ const CpuKernels TRIGA_TABLE = {
     {quantize_rows_tiles, nullptr, quantize_rows_run},
     {quantized_norm_tiles, quantized_norm_scratch, quantized_norm_run<rms_norm_run>},
     {quantized_norm_tiles, quantized_norm_scratch, quantized_norm_run<layer_norm_run>},
-    {int8_rows_tiles, nullptr, int8_rows_run},
+    int8_rows_kernel(),
     linear_int8_kernel<GroupsQ8>(),
     linear_int8_kernel<GroupsOfAny>(),
     {rope_table_tiles, nullptr, rope_table_run},

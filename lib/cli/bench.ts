@@ -46,7 +46,8 @@ Fields of the JSON object (rates and shares are medians of the rounds):
   bandwidthGBps           plain reads of 1 GiB a thread, by the fastest of five patterns
   bandwidthShare          bytes that decoding must read (weights of linears and output layer once a step, keys and
                           values of each context) per second / bandwidthGBps; above 1 where caches hold much of it
-  peakGops                10^9 operations a second in registers, in the type that the weights are multiplied in
+  peakGops                10^9 operations a second in registers, in the type that the weights are multiplied in; of q8,
+                          in vector registers, which matrix tiles (AMX) exceed
   peakShare               operations of the prefill (two for each weight and token, attention; the output layer for
                           the last token only) per second / peakGops
   rssBytes                most memory of the process with the model loaded and run once

@@ -341,7 +341,7 @@ class LinearQ8 {
       }
     }
     Check(SameBits(all, Rows(0, kRows, Activation::kNone, false, true)), "tiles in any order");
-    for (int64_t rows : {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 16, 25, 32, 33, 121}) {
+    for (int64_t rows : {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 16, 25, 31, 32, 33, 48, 121}) {
       const int64_t from = static_cast<int64_t>(Random() % static_cast<uint64_t>(kRows - rows + 1));
       const vector<float> want(all.begin() + from * n_, all.begin() + (from + rows) * n_);
       Check(SameBits(Rows(from, rows, Activation::kNone, false, rows % 2), want),
@@ -377,10 +377,10 @@ class LinearQ8 {
 };
 
 // Groups of any length with f32 scales, bytes at their ends.
-void TestGroups(const CpuKernels& kernels, int64_t k, int64_t group) {
+void TestGroups(const CpuKernels& kernels, int64_t rows, int64_t k, int64_t group) {
   where = std::string(kernels.isa) + " linear_int8 k" + std::to_string(k) + " group " +
-          std::to_string(group);
-  const int64_t n = 37, rows = 13, panels = 3, groups = (k + group - 1) / group,
+          std::to_string(group) + " rows " + std::to_string(rows);
+  const int64_t n = 37, panels = 3, groups = (k + group - 1) / group,
                 padded = (group + kInt8Step - 1) / kInt8Step * kInt8Step, bytes = padded * 16 + 64;
   vector<int8_t> x(static_cast<size_t>(rows * k)), w(static_cast<size_t>(n * k));
   for (int8_t& v : x) v = Random() % 3 ? AnyByte() : int8_t{-128};
@@ -431,7 +431,7 @@ void TestInt8(const CpuKernels& kernels) {
     int64_t n, k;
   };
   for (const Size& size : {Size{1, 1}, Size{15, 3}, Size{16, 32}, Size{17, 31}, Size{65, 64},
-                           Size{100, 257}, Size{33, 1500}, Size{130, 601}}) {
+                           Size{100, 257}, Size{33, 1500}, Size{130, 601}, Size{17, 17000}}) {
     for (const bool gated : {false, true}) {
       where = std::string(kernels.isa) + " linear_q8 n" + std::to_string(size.n) + " k" +
               std::to_string(size.k) + (gated ? " gated" : "");
@@ -439,7 +439,9 @@ void TestInt8(const CpuKernels& kernels) {
     }
   }
   for (int64_t group : {1, 3, 4, 7, 8, 12, 32, 100, 700}) {
-    for (int64_t k : {1, 5, 64, 333}) TestGroups(kernels, k, group);
+    for (int64_t k : {1, 5, 64, 333}) {
+      for (int64_t rows : {13, 50}) TestGroups(kernels, rows, k, group);
+    }
   }
 }
 

@@ -45,6 +45,15 @@ template <int C, int A, int B>
 TRIGA_INLINE void dot_tile_bf16() {
   __asm__ volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(C), "i"(A), "i"(B));
 }
+// c[m][n] += Σ a[m][4i + j] · b[i][4n + j] over i and j in 0 … 3, of signed bytes, in 32 bits that wrap around.
+template <int C, int A, int B>
+TRIGA_INLINE void dot_tile_i8() {
+  __asm__ volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(C), "i"(A), "i"(B));
+}
+// A row of such sums in memory as floats, nearest even.
+TRIGA_INLINE F32x16 load_i32_row(const char* p) {
+  return {_mm512_cvtepi32_ps(_mm512_loadu_si512(p))};
+}
 #endif
 
 }  // namespace
