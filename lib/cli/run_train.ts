@@ -74,19 +74,21 @@ function tell(event: TrainEvent, progress: ReturnType<typeof terminalProgress>, 
   };
   switch (event.type) {
     case 'start':
-      return say(
-        `${event.parameters} parameters on ${event.isa}, about ${bytes(event.memoryEstimate)} of memory`,
-      );
+      say(`${event.parameters} parameters on ${event.isa}, about ${bytes(event.memoryEstimate)} of memory`);
+      break;
     case 'resume':
-      return say(`Going on after step ${event.step}, from ${event.directory}`);
+      say(`Going on after step ${event.step}, from ${event.directory}`);
+      break;
     case 'evaluation':
-      return say(
+      say(
         `Step ${event.step}: validation loss ${event.loss.toFixed(4)}, ${event.bitsPerByte.toFixed(4)} bits a byte`,
       );
+      break;
     case 'checkpoint':
-      return say(`Step ${event.step}: checkpoint ${event.directory}`);
+      say(`Step ${event.step}: checkpoint ${event.directory}`);
+      break;
     case 'step':
-      return progress.update(
+      progress.update(
         `Step ${event.step}/${event.steps}  loss ${event.loss.toFixed(4)}  ${Math.round(event.tokensPerSecond)} tokens/s  ${timeLeft(event)} left`,
         event.step,
         event.steps,
