@@ -95,8 +95,13 @@ function narrator(progress: ReturnType<typeof terminalProgress>): (event: TrainE
 
 function lineOf(event: Exclude<TrainEvent, StepEvent>): string {
   switch (event.type) {
-    case 'start':
-      return `${event.parameters} parameters on ${event.isa}, about ${bytes(event.memoryEstimate)} of memory`;
+    case 'start': {
+      // Devices that do not plan memory cannot tell.
+      const memory = Number.isNaN(event.memoryEstimate)
+        ? ''
+        : `, about ${bytes(event.memoryEstimate)} of memory`;
+      return `${event.parameters} parameters on ${event.isa}${memory}`;
+    }
     case 'resume':
       return `Going on after step ${event.step}, from ${event.directory}`;
     case 'evaluation':

@@ -80,7 +80,8 @@ export class Metrics {
 function parse(line: string): Line | undefined {
   try {
     const value = JSON.parse(line) as Line;
-    return typeof value.step === 'number' ? value : undefined;
+    const known = value.type === 'step' || value.type === 'evaluation';
+    return known && typeof value.step === 'number' ? value : undefined;
   } catch {
     return undefined;
   }

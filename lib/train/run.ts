@@ -60,9 +60,8 @@ export class Run implements AsyncDisposable {
       signal,
     });
     try {
-      const run = new Run(engine, model, data, settings, {
-        validation: validation && (await readValidation(model, validation, settings)),
-      });
+      const held = validation && (await readValidation(model, validation, settings));
+      const run = new Run(engine, model, data, held, settings);
       checkRoom(
         'train',
         {
@@ -84,8 +83,8 @@ export class Run implements AsyncDisposable {
     engine: TrainingEngine,
     model: TrainableModel,
     data: TokenData,
+    validation: Validation | undefined,
     settings: TrainSettings,
-    { validation }: { readonly validation: Validation | undefined },
   ) {
     const { output, batchSize, keepCheckpoints } = settings;
     this.#engine = engine;
