@@ -49,7 +49,7 @@ export async function runTrain(
         : `, ${result.validationBitsPerByte.toFixed(4)} bits a byte on the validation split`;
     const text = json
       ? JSON.stringify(result, null, 2)
-      : `${result.directory}: ${result.steps} steps, ${result.tokens} tokens${validation}; ${bytes(result.bytes)} of memory`;
+      : `${result.directory}: ${result.steps} steps, ${result.tokens} tokens, loss ${result.loss.toFixed(4)}${validation}; ${bytes(result.bytes)} of memory`;
     await print(`${text}\n`, signal);
   } finally {
     progress.clear();
