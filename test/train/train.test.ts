@@ -87,14 +87,13 @@ describe('train', () => {
         'tokenizer.json',
       ]),
     );
-    expect(metrics('learns')).toEqual(
-      events.flatMap((event) => {
-        if (event.type === 'evaluation') return [event];
-        if (event.type !== 'step') return [];
-        const { steps: _, ...line } = event;
-        return [line];
-      }),
-    );
+    const lines = events.flatMap((event): object[] => {
+      if (event.type === 'evaluation') return [event];
+      if (event.type !== 'step') return [];
+      const { steps: _, ...line } = event;
+      return [line];
+    });
+    expect(metrics('learns')).toEqual(lines);
 
     await using model = await loadTextModel(t.path('learns'));
     const { text } = await model.generate('the old ', { maxNewTokens: 20 });
