@@ -93,22 +93,24 @@ export class TrainingEngine {
       const loss = buildLossGraph(family, config, { compute, labelSmoothing, recompute, gradients: true });
       const { weights } = loss;
       checkStates(options, weights);
-      const evaluation = buildLossGraph(family, config, {
-        compute,
-        labelSmoothing: 0,
-        recompute: false,
-        gradients: false,
-      });
-      const update = buildUpdateGraph({
-        weights,
-        optimizer,
-        nesterov,
-        average,
-        decays,
-      });
+      const builds = [
+        () => loss.graph,
+        () =>
+          buildLossGraph(family, config, {
+            compute,
+            labelSmoothing: 0,
+            recompute: false,
+            gradients: false,
+          }).graph,
+        () => buildNormGraph(weights),
+        () => buildUpdateGraph({ weights, optimizer, nesterov, average, decays }),
+      ];
+      const pause = timeSlices();
       const compiled: Executable[] = [];
-      for (const graph of [loss.graph, evaluation.graph, buildNormGraph(weights), update])
-        compiled.push(await session.compile(graph, { signal }));
+      for (const build of builds) {
+        await pause();
+        compiled.push(await session.compile(build(), { signal }));
+      }
       return new TrainingEngine(session, session.states, options, weights, compiled);
     } catch (error) {
       await session.dispose();

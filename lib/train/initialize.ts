@@ -81,7 +81,7 @@ export async function initialWeights(
       weights[at] = radius * Math.cos(angle);
       weights[at + 1] = radius * Math.sin(angle);
     }
-    if (i % 65536 === 0) await pause();
+    if (i % 2048 === 0) await pause();
   }
   return weights;
 }

@@ -19,7 +19,7 @@ import { averageState } from './update_graph.js';
 import { contextLengthOf, readValidation, rowsOf, type Validation } from './validation.js';
 
 /** One training run: what it works on, and how far it has come. Dispose it to free the engine. */
-export class Run implements AsyncDisposable {
+export class Run {
   readonly #engine: TrainingEngine;
   readonly #model: TrainableModel;
   readonly #settings: TrainSettings;
@@ -293,7 +293,7 @@ export class Run implements AsyncDisposable {
     this.#tell({ type: 'checkpoint', step, directory });
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  async dispose(): Promise<void> {
     await this.#engine.dispose();
   }
 }

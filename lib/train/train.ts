@@ -29,21 +29,38 @@ export async function train(
   throwIfAborted(signal);
   const trainable = await openTrainable(model, signal);
   const { vocabSize } = trainable.config;
-  await using training = await openTokenData(data, { vocabSize });
-  await checkTokenizer(training, trainable);
-  await using validation =
-    settings.evaluateEvery > 0 && (await hasSplit(data, 'validation'))
-      ? await openTokenData(data, { split: 'validation', vocabSize })
-      : undefined;
+  // Node 20 does not know `await using`, and what users import is not compiled for it.
+  const training = await openTokenData(data, { vocabSize });
+  try {
+    await checkTokenizer(training, trainable);
+    const validation =
+      settings.evaluateEvery > 0 && (await hasSplit(data, 'validation'))
+        ? await openTokenData(data, { split: 'validation', vocabSize })
+        : undefined;
+    try {
+      await makeOutput(output, trainable);
+      const run = await Run.open(trainable, training, validation, settings);
+      try {
+        return await run.finish();
+      } finally {
+        await run.dispose();
+      }
+    } finally {
+      await validation?.close();
+    }
+  } finally {
+    await training.close();
+  }
+}
+
+/** Makes the directory to write to, and removes what a killed run has left half written. */
+async function makeOutput(output: string, { directory }: TrainableModel): Promise<void> {
   await makeDirectory(output);
-  const { directory } = trainable;
   if (directory !== undefined && (await isSameDirectory(directory, output)))
     throw new InvalidArgumentError(
       `train: expected output to be another directory than the model's, got ${output} for both`,
     );
   await removeTemporaries(output);
-  await using run = await Run.open(trainable, training, validation, settings);
-  return await run.finish();
 }
 
 /** Data must come from the model's own tokenizer: ids of another mean other text. */
