@@ -3,14 +3,14 @@ import { createReadStream } from 'node:fs';
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { storageError } from '../data/storage_error.js';
-import { ModelFormatError, OutOfMemoryError, TrigaError } from '../errors.js';
+import { InvalidArgumentError, ModelFormatError, OutOfMemoryError, TrigaError } from '../errors.js';
 import { openCheckpoint, weightsFile } from '../weights/checkpoint.js';
 import { errorCode } from '../weights/file_io.js';
 import { isJsonObject, type JsonObject, readJsonFile, show } from '../weights/json_file.js';
 import { makeDirectory } from '../weights/model_directory.js';
 import { aliasedParams, paramOf, readParam } from '../weights/param_source.js';
 import { readTensor } from '../weights/read_tensor.js';
-import { replaceFile, writeFully } from '../weights/replace_file.js';
+import { replaceFile, syncDirectory, writeFully } from '../weights/replace_file.js';
 import { openSafetensors } from '../weights/safetensors.js';
 import { type TensorSource, writeSafetensors } from '../weights/write_safetensors.js';
 import type { TrainingEngine } from './engine.js';
@@ -77,15 +77,23 @@ export class Checkpoints {
       await saveModel(temporary, model, engine, (name) => name);
       await writeSafetensors(join(temporary, statesFile), statesOf(engine));
       await writeState(temporary, state);
+      await flush(temporary);
       await rename(temporary, directory);
-      const root = await open(this.#root, 'r');
-      await root.sync().finally(() => root.close());
+      await syncDirectory(this.#root);
     } catch (error) {
       await rm(temporary, { recursive: true, force: true });
       throw storageError(directory, error);
     }
     for (const old of (await this.#steps()).slice(0, -this.#keep)) await discard(old.directory);
     return directory;
+  }
+
+  /** Removes the newest one if there is another. Returns the step of the one that is the newest then, 0 if there is none. */
+  async discardNewest(): Promise<number> {
+    const steps = await this.#steps();
+    const [before, newest] = [steps.at(-2), steps.at(-1)];
+    if (before && newest) await discard(newest.directory);
+    return (before ?? newest)?.step ?? 0;
   }
 
   /** Removes all, newest last: a run that is ended meanwhile leaves one to go on from. */
@@ -99,6 +107,17 @@ export class Checkpoints {
     for (const name of names)
       if (name.endsWith('.tmp')) await rm(join(this.#root, name), { recursive: true, force: true });
   }
+}
+
+/** Waits until the files of a directory are on the disk. */
+async function flush(directory: string): Promise<void> {
+  for (const name of await readdir(directory)) {
+    const file = await open(join(directory, name), 'r');
+    // Windows flushes nothing that is open for reading: then it is the system's job.
+    await file.sync().catch(() => undefined);
+    await file.close();
+  }
+  await syncDirectory(directory);
 }
 
 /** Takes its name away first: what is half removed must not look whole. */
@@ -165,6 +184,22 @@ export async function readState(directory: string): Promise<TrainerState> {
     }
     return { step: step as number, tokens: tokens as number, fixed };
   });
+}
+
+/** Throws InvalidArgumentError if a checkpoint is of another run, or of more steps than are wanted. */
+export function checkGoesOn(
+  directory: string,
+  { step, fixed }: TrainerState,
+  wanted: { readonly fixed: JsonObject; readonly steps: number },
+): void {
+  const remedy = 'train to another output, or with resume: false';
+  for (const [name, value] of Object.entries(wanted.fixed))
+    if (JSON.stringify(fixed[name]) !== JSON.stringify(value))
+      throw new InvalidArgumentError(`train: ${directory}: its ${name} differs from this run's; ${remedy}`);
+  if (step > wanted.steps)
+    throw new InvalidArgumentError(
+      `train: ${directory}: expected steps of at least ${step}, which are done, got ${wanted.steps}; ${remedy}`,
+    );
 }
 
 /** Puts the numbers of a checkpoint into the engine. Throws ModelFormatError if they are not those of the model, with the remedy. */

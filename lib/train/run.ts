@@ -6,7 +6,7 @@ import { availableMemory } from '../exec/available_memory.js';
 import { cpuExecutor, cpuTraits } from '../exec/cpu.js';
 import { referenceExecutor } from '../exec/reference.js';
 import { checkRoom } from '../generate/memory_needs.js';
-import { Checkpoints, readState, restore, type TrainerState } from './checkpoints.js';
+import { Checkpoints, checkGoesOn, readState, restore, type TrainerState } from './checkpoints.js';
 import { TrainingEngine } from './engine.js';
 import { firstWeights } from './initialize.js';
 import { Metrics } from './metrics.js';
@@ -137,26 +137,13 @@ export class Run {
     const newest = await this.#checkpoints.newest();
     if (newest !== undefined) {
       const state = await readState(newest);
-      this.#checkSame(newest, state);
-      if (state.step > steps)
-        throw new InvalidArgumentError(
-          `train: ${newest}: expected steps of at least ${state.step}, which are done, got ${steps}; train to another output, or with resume: false`,
-        );
+      checkGoesOn(newest, state, { fixed: this.#state.fixed, steps });
       await restore(newest, this.#model, this.#engine);
       this.#state = state;
       this.#saved = state.step;
       this.#tell({ type: 'resume', step: state.step, directory: newest });
     } else await firstWeights(this.#engine, this.#model, this.#settings);
     await this.#metrics.open(this.#state.step);
-  }
-
-  #checkSame(directory: string, { fixed }: TrainerState): void {
-    for (const [name, value] of Object.entries(this.#state.fixed)) {
-      if (JSON.stringify(fixed[name]) === JSON.stringify(value)) continue;
-      throw new InvalidArgumentError(
-        `train: ${directory}: its ${name} differs from this run's; train to another output, or with resume: false`,
-      );
-    }
   }
 
   /** Does the steps that are left and writes the model. */
@@ -227,7 +214,7 @@ export class Run {
     throwIfAborted(signal);
     const learningRate = learningRateAt(step, settings);
     if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm))
-      throw this.#diverged(step, { loss, gradientNorm, learningRate });
+      throw await this.#diverged({ loss, gradientNorm, learningRate });
     await engine.update({
       ...settings,
       learningRate,
@@ -250,12 +237,16 @@ export class Run {
     this.#tell({ ...event, steps: settings.steps });
   }
 
-  #diverged(
-    step: number,
-    got: { readonly loss: number; readonly gradientNorm: number; readonly learningRate: number },
-  ): InvalidArgumentError {
+  /** A checkpoint of the very weights that gave such a loss is no good to go on from: the one before stays. */
+  async #diverged(got: {
+    readonly loss: number;
+    readonly gradientNorm: number;
+    readonly learningRate: number;
+  }): Promise<InvalidArgumentError> {
+    const { step } = this.#state;
+    if (step > 0 && this.#saved === step) this.#saved = await this.#checkpoints.discardNewest();
     const kept =
-      this.#saved > 0 ? `the checkpoint of step ${this.#saved} is whole` : 'there is no checkpoint yet';
+      this.#saved > 0 ? `the newest checkpoint is that of step ${this.#saved}` : 'there is no checkpoint yet';
     return new InvalidArgumentError(
       `train: step ${step + 1}: expected a finite loss and gradient, got a loss of ${got.loss} and a gradient of norm ${got.gradientNorm} at a learning rate of ${got.learningRate}; ${kept}; lower learningRate or maxGradientNorm, or warm up longer`,
     );

@@ -75,7 +75,7 @@ export function writeError(path: string, error: unknown): unknown {
 }
 
 /** Makes the rename durable. Windows cannot open directories, and some file systems refuse: then it is the system's job. */
-async function syncDirectory(path: string): Promise<void> {
+export async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, 'r').catch(() => undefined);
   await directory?.sync().catch(() => undefined);
   await directory?.close();

@@ -191,13 +191,23 @@ describe('a run that fails', () => {
     const error = await run('wild', { ...wild, steps: 50 }).catch((e: Error) => e);
     expect(error).toMatchObject(
       invalid(
-        /step \d+: expected a finite loss and gradient.*rate of 1000000.*checkpoint of step \d+ is whole.*lower/,
+        /step \d+: expected a finite loss and gradient.*rate of 1000000; the newest checkpoint is that of step \d+; lower/,
       ),
     );
-    const kept = Number(/step (\d+) is whole/.exec(String(error))?.[1]);
+    const failed = Number(/step (\d+): expected/.exec(String(error))?.[1]);
+    const kept = Number(/that of step (\d+)/.exec(String(error))?.[1]);
+    // The weights after step failed - 1 gave it: what is kept is from before.
+    expect(kept).toBe(failed - 2);
+    expect(readdirSync(t.path('wild/checkpoints')).sort().at(-1)).toBe(
+      `step-${String(kept).padStart(8, '0')}`,
+    );
     await readState(checkpoint('wild', kept));
     expect(readdirSync(t.path('wild'))).not.toContain('model.safetensors');
-    expect(readFileSync(t.path('wild/metrics.jsonl'), 'utf8').trimEnd().split('\n')).toHaveLength(kept);
+    expect(readFileSync(t.path('wild/metrics.jsonl'), 'utf8').trimEnd().split('\n')).toHaveLength(failed - 1);
+    const tame = { ...wild, learningRate: 0.01, maxGradientNorm: 1 };
+    const events: string[] = [];
+    await run('wild', { ...tame, steps: kept + 1, onEvent: ({ type }) => void events.push(type) });
+    expect(events).toEqual(['start', 'resume', 'step', 'checkpoint']);
 
     await expect(run('wild-early', { ...wild, steps: 50, checkpointEvery: 50 })).rejects.toMatchObject(
       invalid(/there is no checkpoint yet/),
