@@ -11,6 +11,7 @@ struct MatmulStep {
   int32_t a, b, bias, residual, y, panels, rows, padded_bias;
   size_t rank;
   bool transpose_a, transpose_b, bf16;
+  bool rows_filled, panels_filled;  // an earlier step of the plan has done so
   const CpuKernels* kernels;
 
   // Sizes of the last two axes of y, and what is summed over.
@@ -67,7 +68,7 @@ struct MatmulStep {
 
   void Run(const RunContext& c) const {
     const int64_t n = N(c), k = K(c);
-    if (n % kPanel != 0) {  // the last panel's columns that do not exist
+    if (n % kPanel != 0 && !panels_filled) {  // the last panel's columns that do not exist
       const size_t bytes = static_cast<size_t>(bf16 ? (k + 1) / 2 : k) * 64;
       std::memset(c.Address(panels) + static_cast<size_t>(n / kPanel) * bytes, 0, bytes);
     }
@@ -88,9 +89,9 @@ struct MatmulStep {
         step_a *= c.Size(a, i);
         step_b *= c.Size(b, i);
       }
-      if (ib != packed) c.Run(kernels->pack, Pack(c, ib));
+      if (ib != packed && !panels_filled) c.Run(kernels->pack, Pack(c, ib));
       packed = ib;
-      MoveRows(c, ia);
+      if (!rows_filled) MoveRows(c, ia);
       c.Run(Product(), Linear(c, ia, batch));
     }
   }
@@ -99,7 +100,7 @@ struct MatmulStep {
 }  // namespace
 
 // Inputs a, b, bias?, residual?; outputs y, room for the panels of b, and (−1 where they are not needed) for the rows of a and for the
-// bias. Attributes: transpose a, transpose b, bf16. y = op(a)·op(b) + bias + residual, which may be y itself.
+// bias. Attributes: transpose a, transpose b, bf16, whether the rooms for a and for b are filled already. y = op(a)·op(b) + bias + residual, which may be y itself.
 Step LoadMatmul(const StepLoader& l) {
   MatmulStep s{};
   s.kernels = &l.kernels;
@@ -113,7 +114,11 @@ Step LoadMatmul(const StepLoader& l) {
   s.transpose_a = l.Int(0, 0, 1) != 0;
   s.transpose_b = l.Int(1, 0, 1) != 0;
   s.bf16 = l.Int(2, 0, 1) != 0;
+  s.rows_filled = l.Int(3, 0, 1) != 0;
+  s.panels_filled = l.Int(4, 0, 1) != 0;
   const size_t rank = s.rank;
+  l.Expect((!s.rows_filled && !s.panels_filled) || rank == 2,
+           "rooms that are filled for matrices alone");
   l.Expect(!s.bf16 || l.kernels.linear_bf16_dot.run, "a level with products of bf16");
   l.Expect(rank >= 2 && l.Rank(s.a) == rank && l.Rank(s.b) == rank, "operands of one rank");
   const size_t am = rank - (s.transpose_a ? 1 : 2), ak = rank - (s.transpose_a ? 2 : 1),

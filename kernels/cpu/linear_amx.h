@@ -61,18 +61,20 @@ struct AmxPass {
   int64_t panel_bytes;
   const char* next;  // weights to fetch: so many lines of each panel a step
   int64_t lines;
+  int64_t sums_stride;  // floats between rows of sums
 };
 
 template <int R, int P, int I>
 TRIGA_INLINE void amx_sums(const AmxPass& pass, float* sums, bool store) {
   if constexpr (I < R * P) {
-    float* at = sums + (I / P) * kTileRows * kTileCols + (I % P) * kPanel;
+    const int64_t stride = pass.sums_stride;
+    float* at = sums + (I / P) * kTileRows * stride + (I % P) * kPanel;
     if (store) {
-      store_tile<I>(at, kTileCols * 4);
+      store_tile<I>(at, stride * 4);
     } else if (pass.first == 0) {
       zero_tile<I>();
     } else {
-      load_tile<I>(at, kTileCols * 4);
+      load_tile<I>(at, stride * 4);
     }
     amx_sums<R, P, I + 1>(pass, sums, store);
   }
@@ -91,6 +93,11 @@ TRIGA_INLINE void amx_panels(const char* w, int64_t panel_bytes) {
 // R row tiles from `row` on, the last of `last` rows, and P panels (R · P at most 4).
 template <int R, int P>
 void amx_tiles(const AmxPass& pass, int64_t row, int64_t last, float* sums) {
+  if (pass.sums_stride != kTileCols && pass.first == 0) {  // where the result goes
+    for (int64_t r = 0; r < (R - 1) * kTileRows + last; ++r) {
+      for (int p = 0; p < P; ++p) prefetch(sums + r * pass.sums_stride + p * kPanel);
+    }
+  }
   amx_sums<R, P, 0>(pass, sums, false);
   const int64_t stride = 4 * pass.pairs;
   const char* x[R];
@@ -122,11 +129,11 @@ void amx_rows(AmxPass pass, int64_t rows, float* sums) {
   const int64_t most = R * kTileRows, whole = rows / most * most;
   if (whole > 0) amx_set_shapes<R, P>(kTileRows, pass.pairs);
   for (int64_t r = 0; r < whole; r += most) {
-    amx_tiles<R, P>(pass, r, kTileRows, sums + r * kTileCols);
+    amx_tiles<R, P>(pass, r, kTileRows, sums + r * pass.sums_stride);
     pass.next += pass.steps * pass.lines * 64;
   }
   const int64_t rest = rows - whole;
-  sums += whole * kTileCols;
+  sums += whole * pass.sums_stride;
   if (rest > kTileRows) {
     amx_set_shapes<R, P>(rest - kTileRows, pass.pairs);
     amx_tiles<R, P>(pass, whole, rest - kTileRows, sums);
@@ -137,7 +144,7 @@ void amx_rows(AmxPass pass, int64_t rows, float* sums) {
 }
 
 inline void amx_chunk(const LinearArgs& a, int64_t row, int64_t rows, const char* w,
-                      int64_t panel_bytes, int64_t panels, float* sums) {
+                      int64_t panel_bytes, int64_t panels, float* sums, int64_t sums_stride) {
   const int64_t pairs = ceil_div(a.k, 2), steps = ceil_div(pairs, kTileRows);
   const bool few = rows <= kTileRows;
   const int64_t wide = few ? 4 : 2;
@@ -154,6 +161,7 @@ inline void amx_chunk(const LinearArgs& a, int64_t row, int64_t rows, const char
     pass.steps = tail ? 1 : whole;
     pass.pairs = tail ? pairs - s * kTileRows : kTileRows;
     pass.panel_bytes = panel_bytes;
+    pass.sums_stride = sums_stride;
     pass.lines = ceil_div(16, ceil_div(rows, 2 * kTileRows));
     for (int64_t p = 0, width; p < panels; p += width) {
       width = p + wide <= panels ? wide : 1;
@@ -180,28 +188,51 @@ inline void amx_run(const LinearArgs& a, int64_t begin, int64_t end, void* scrat
   float* sums = static_cast<float*>(scratch);
   const int64_t tile_cols = a.gated ? kTileCols / 2 : kTileCols, columns = linear_tiles(a);
   const int64_t panel_bytes = ceil_div(a.k, 2) * 64, chunk = amx_chunk_rows(a);
+  // Nothing follows the sums: they stand where the result goes.
+  const bool plain =
+      !a.bias && !a.residual && !a.gated && a.activation == Activation::kNone && a.k > 0;
   for (int64_t tile = begin; tile < end; ++tile) {
     const int64_t row = tile / columns * chunk, rows = least(chunk, a.rows - row);
     const int64_t at = tile % columns, col = at * tile_cols, cols = least(tile_cols, a.n - col);
     const char* w = static_cast<const char*>(a.panels) + at * kTilePanels * panel_bytes;
-    amx_chunk(a, row, rows, w, panel_bytes, ceil_div(cols, kPanel) * (a.gated ? 2 : 1), sums);
-    linear_finish(a, row, rows, col, cols, sums);
+    const int64_t panels = ceil_div(cols, kPanel) * (a.gated ? 2 : 1);
+    if (plain && cols % kPanel == 0) {
+      amx_chunk(a, row, rows, w, panel_bytes, panels, a.y + row * a.y_stride + col, a.y_stride);
+    } else {
+      amx_chunk(a, row, rows, w, panel_bytes, panels, sums, kTileCols);
+      linear_finish(a, row, rows, col, cols, sums);
+    }
   }
   release_tiles();
 }
 
-// See ToBF16Args.
-inline int64_t amx_to_bf16_jobs(const ToBF16Args& a) { return ceil_div(a.rows, kTileRows); }
+// See ToBF16Args. A job reads whole stretches of memory: of columns, those of several row tiles side by side.
+TRIGA_INLINE int64_t amx_to_bf16_rows(const ToBF16Args& a) {
+  return a.transposed ? 4 * kTileRows : kTileRows;
+}
+inline int64_t amx_to_bf16_jobs(const ToBF16Args& a) {
+  return ceil_div(a.rows, amx_to_bf16_rows(a));
+}
 inline void amx_to_bf16_run(const ToBF16Args& a, int64_t begin, int64_t end, void*) {
-  for (int64_t tile = begin; tile < end; ++tile) {
-    const int64_t row = tile * kTileRows, rows = least(kTileRows, a.rows - row);
-    uint16_t* y = a.y + row * a.y_stride;
+  const int64_t step = amx_to_bf16_rows(a);
+  for (int64_t job = begin; job < end; ++job) {
+    const int64_t last = least((job + 1) * step, a.rows);
     for (int64_t k = 0; k < a.k; k += kTileK) {
       const int64_t width = least(kTileK, a.y_stride - k);
-      const float* x = a.x + (a.transposed ? k * a.x_stride + row : row * a.x_stride + k);
-      const ToBF16Args block{x,          y + k * rows, rows,        least(kTileK, a.k - k),
-                             a.x_stride, width,        a.transposed};
-      to_bf16_run(block, 0, to_bf16_tiles(block), nullptr);
+      if (a.transposed) {  // no hardware follows strides so long
+        for (int64_t n = k + kTileK; n < k + 2 * kTileK; ++n) {
+          for (int64_t row = job * step; row < last; row += kTileRows)
+            prefetch(a.x + n * a.x_stride + row);
+        }
+      }
+      for (int64_t row = job * step; row < last; row += kTileRows) {
+        const int64_t rows = least(kTileRows, last - row);
+        const float* x = a.x + (a.transposed ? k * a.x_stride + row : row * a.x_stride + k);
+        uint16_t* y = a.y + row * a.y_stride + k * rows;
+        const int64_t depth = least(kTileK, a.k - k);
+        const ToBF16Args block{x, y, rows, depth, a.x_stride, width, a.transposed};
+        to_bf16_run(block, 0, to_bf16_tiles(block), nullptr);
+      }
     }
   }
 }

@@ -5,7 +5,8 @@ import { cpuTraits } from '../exec/cpu.js';
 import { type ComputeUnit, Peaks } from '../exec/peaks.js';
 import { threadCount } from '../exec/select.js';
 import { blocksFor } from '../generate/kv_pool.js';
-import { type LoadOptions, loadWith, noDefaultModel } from '../generate/load_text_model.js';
+import { type LoadOptions, loadWith } from '../generate/load_text_model.js';
+import { defaultModel } from '../generate/model_source.js';
 import { openTextModel } from '../generate/open_text_model.js';
 import type { TextModel } from '../generate/text_model.js';
 import { weightedGraph } from '../generate/weighted_graph.js';
@@ -57,10 +58,9 @@ const bytesPerThread = 2 ** 30;
  * the machine's peaks. Rejects as loading does, and with InvalidArgumentError for sizes that do not fit the model.
  */
 export async function benchTextModel(
-  directory: string | undefined,
+  directory: string = defaultModel,
   options: BenchOptions = {},
 ): Promise<BenchResult> {
-  if (directory === undefined) throw noDefaultModel();
   const { prompt = 128, tokens = 64, batch = 1, rounds = 5, signal, weights, kvCache } = options;
   const size = { prompt, tokens, batch };
   const cost = await costOf(directory, { ...size, rounds }, options);

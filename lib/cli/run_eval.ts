@@ -2,7 +2,6 @@ import { constants } from 'node:buffer';
 import { readFile } from 'node:fs/promises';
 import { abortError, InvalidArgumentError } from '../errors.js';
 import { type EvaluateResult, evaluateText } from '../generate/evaluate_text.js';
-import { noDefaultModel } from '../generate/load_text_model.js';
 import type { LoadFlags } from './load_flags.js';
 import { loadModel } from './load_model.js';
 import { terminalProgress } from './progress.js';
@@ -19,7 +18,6 @@ export async function runEval(
   { text: path, json, ...flags }: EvalFlags,
   signal: AbortSignal,
 ): Promise<void> {
-  if (source === undefined) throw noDefaultModel();
   // Before the model, which takes longer to load than a file to be wrong.
   const text = await readTextFile(path, signal);
   const model = await loadModel(source, flags, signal);

@@ -31,7 +31,7 @@ import type {
 } from './executor.js';
 import { feed } from './feed.js';
 import { chooseIsa } from './isa.js';
-import type { CpuTraits } from './lowering.js';
+import type { CpuTraits, Prepared } from './lowering.js';
 import { timeSlices } from './time_slices.js';
 
 export interface CpuOptions {
@@ -70,21 +70,31 @@ export async function lowerForCpu(
   }
   const lowered = ownOutputs(decompose(fused, (node) => Object.hasOwn(cpuLowerings, node.op)));
   await pause();
-  let rooms = 0;
+  let count = 0;
   const room = (dtype: DType, shape: Value['shape']): Value => ({
-    id: --rooms,
+    id: --count,
     kind: 'node',
     name: 'room',
     dtype,
     shape,
   });
+  const rooms = new Map<Value, Map<string, Value>>();
+  const prepared = (operand: Value, form: string, shape: Value['shape']): Prepared => {
+    const ofOperand = rooms.get(operand) ?? new Map<string, Value>();
+    rooms.set(operand, ofOperand);
+    const known = ofOperand.get(form);
+    if (known) return { room: known, filled: true };
+    const made = room('f32', shape);
+    ofOperand.set(form, made);
+    return { room: made, filled: false };
+  };
   const calls = lowered.nodes.flatMap((node) => {
     const lower = cpuLowerings[node.op];
     if (!lower) {
       const why = cpuExclusions[node.op] ?? 'it has none yet';
       throw new UnsupportedError(`cpu: no kernel for the op "${node.op}": ${why}`);
     }
-    return lower({ node, room, traits });
+    return lower({ node, room, prepared, traits });
   });
   return { graph: lowered, calls };
 }

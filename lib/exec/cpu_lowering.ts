@@ -93,10 +93,15 @@ interface Product {
   readonly transposeB: boolean;
   readonly compute: unknown;
   readonly bias?: Value | undefined;
+  readonly residual?: Value | undefined;
 }
 
-/** y = op(a)·op(b) + bias, both sides row-major: b is packed, and a is transposed or rounded, for each product. */
-function product({ room, traits }: Lowering, { a, b, y, bias, ...attrs }: Product): KernelCall {
+/**
+ * y = op(a)·op(b) + bias + residual, both sides row-major: b is packed, and a is transposed or rounded, once for all products of
+ * matrices that take it so.
+ */
+function product(lowering: Lowering, { a, b, y, bias, residual, ...attrs }: Product): KernelCall {
+  const { room, prepared, traits } = lowering;
   const rank = y.shape.length;
   if (a.shape.length !== rank || b.shape.length !== rank)
     throw new ShapeError('matmul: the CPU takes operands of one rank');
@@ -106,23 +111,30 @@ function product({ room, traits }: Lowering, { a, b, y, bias, ...attrs }: Produc
   const k = b.shape[rank - (attrs.transposeB ? 1 : 2)] as Dim;
   const bf16 = attrs.compute === 'bf16' && traits.bf16Dot;
   const panels = Math.ceil(n / panel);
+  const form = (side: string, transposed: boolean): string =>
+    `${side}${transposed ? ' transposed' : ''}${bf16 ? ' bf16' : ''}`;
+  const place = (operand: Value, name: string, shape: Value['shape']) =>
+    rank === 2 ? prepared(operand, name, shape) : { room: room('f32', shape), filled: false };
+  const right = place(b, form('panels', attrs.transposeB), [panels, k, panel]);
+  const left =
+    bf16 || attrs.transposeA
+      ? place(a, form('rows', attrs.transposeA), [y.shape[rank - 2] as Dim, k])
+      : undefined;
   return {
     kernel: 'matmul',
-    inputs: [a, b, bias],
-    outputs: [
-      y,
-      room('f32', [panels, k, panel]),
-      ...(bf16 || attrs.transposeA ? [room('f32', [y.shape[rank - 2] as Dim, k])] : []),
-      ...(bias ? [room('f32', [panels * panel])] : []),
-    ],
-    attrs: [attrs.transposeA, attrs.transposeB, bf16].map(Number),
+    inputs: [a, b, bias, residual],
+    outputs: [y, right.room, ...(left ? [left.room] : []), ...(bias ? [room('f32', [panels * panel])] : [])],
+    attrs: [attrs.transposeA, attrs.transposeB, bf16, left?.filled ?? false, right.filled].map(Number),
   };
 }
 
 function matmul(lowering: Lowering): KernelCall {
   const { node } = lowering;
   const { transposeA, transposeB, compute } = node.attrs;
+  const { bias, residual } = node.inputs;
   return product(lowering, {
+    bias,
+    residual,
     a: input(node, 'a'),
     b: input(node, 'b'),
     y: node.outputs.y as Value,
@@ -169,6 +181,7 @@ export const cpuLowerings: Readonly<Record<string, (lowering: Lowering) => reado
   ],
   softmax: ({ node }) => [plain(node, ['x'], [attr(node, 'axis'), attr(node, 'log')])],
   matmul: (lowering) => [matmul(lowering)],
+  matmul_add: (lowering) => [matmul(lowering)],
   linear: (lowering) => [plainLinear(lowering)],
   quantized_linear: (lowering) => [plainLinear(lowering)],
   quantize_rows: ({ node }) => [plain(node, ['x'])],

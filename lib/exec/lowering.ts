@@ -11,8 +11,16 @@ export interface CpuTraits {
   readonly bf16Dot: boolean;
 }
 
+/** Room that holds an operand in the form that a product wants it in, and whether an earlier step has filled it. */
+export interface Prepared {
+  readonly room: Value;
+  readonly filled: boolean;
+}
+
 /** A node to be lowered, and with what. */
 export interface Lowering {
+  /** Room for `operand` in the form of that name: the same for all steps of the graph that ask for both. */
+  readonly prepared: (operand: Value, form: string, shape: Value['shape']) => Prepared;
   readonly node: Node;
   readonly room: MakeRoom;
   readonly traits: CpuTraits;

@@ -7,7 +7,7 @@ import type { ModelKind } from '../models/registry.js';
 import { loadTokenizer, type Tokenizer } from '../tokenizers/tokenizer.js';
 import { checkCall } from './check_call.js';
 import { ModelRuntime } from './model_runtime.js';
-import { checkSource, directoryOf } from './model_source.js';
+import { checkSource, defaultModel, directoryOf } from './model_source.js';
 import { openModel } from './open_text_model.js';
 import { defaultLimits, Scheduler, type StepLimits } from './scheduler.js';
 import { Seq2SeqModel } from './seq2seq_model.js';
@@ -50,15 +50,12 @@ export const loadChoices: Readonly<Record<'device' | 'weights' | 'kvCache', read
 const optionNames = ['device', 'weights', 'kvCache', 'threads', 'signal', 'onProgress'];
 
 /**
- * Loads a causal language model: a Hugging Face directory, or `'hf:org/name[@revision]'` from the local cache or the Hub. Rejects with
+ * Loads a causal language model: a Hugging Face directory, or `'hf:org/name[@revision]'` from the local cache or the Hub; left out, the
+ * built-in model. Rejects with
  * ModelFormatError, UnsupportedError, InvalidArgumentError, DeviceUnavailableError, OutOfMemoryError, or AbortError.
  */
 export const loadTextModel = (source?: string, options: LoadOptions = {}): Promise<TextModel> =>
   loadWith(source, options, {});
-
-/** What a call without a source gets. */
-export const noDefaultModel = (): UnsupportedError =>
-  new UnsupportedError('loadTextModel: there is no built-in default model yet; name a model directory');
 
 /** As {@link loadTextModel}, with what only tests and measurements set. */
 export const loadWith = async (
@@ -74,11 +71,11 @@ export const loadWith = async (
  */
 export async function loadKind(
   { where, kind }: { readonly where: string; readonly kind?: ModelKind },
-  source: string | undefined,
+  given: string | undefined,
   options: LoadOptions,
   internals: LoadInternals = {},
 ): Promise<TextModel | Seq2SeqModel> {
-  if (source === undefined && kind !== 'seq2seq') throw noDefaultModel();
+  const source = given ?? (kind === 'seq2seq' ? undefined : defaultModel);
   checkOptions(where, source, options);
   const { signal } = options;
   throwIfAborted(signal);

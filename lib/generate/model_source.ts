@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { InvalidArgumentError } from '../errors.js';
 import type { HubOptions } from '../weights/hub.js';
 import { isHubSource } from '../weights/is_hub_source.js';
@@ -6,6 +7,12 @@ interface SourceOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: { readonly loaded: number; readonly total: number }) => void) | undefined;
 }
+
+/**
+ * Directory of the built-in model; lib/models/default/README.md is its card. lib/generate, dist/generate and dist/bundle lie equally
+ * deep, so that one path serves them all.
+ */
+export const defaultModel: string = fileURLToPath(new URL('../../lib/models/default', import.meta.url));
 
 /** Checks what the function `where` is to load. Throws InvalidArgumentError. */
 export function checkSource(where: string, source: unknown): asserts source is string {

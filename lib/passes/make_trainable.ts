@@ -9,8 +9,6 @@ export interface Trainable {
   readonly graph: Graph;
   /** The states, by name. */
   readonly weights: ReadonlyMap<string, Value>;
-  /** What a value of the source has become. */
-  get(value: Value): Value;
 }
 
 /**
@@ -31,6 +29,5 @@ export function makeTrainable(source: Graph, trains: (name: string) => boolean, 
     if (trained) r.replace(node, applyOp(opNamed(node.op), inputs, { ...node.attrs, compute }));
     else r.copy(node);
   }
-  const graph = r.finish();
-  return { graph, weights, get: (value) => r.get(value) };
+  return { graph: r.finish(), weights };
 }

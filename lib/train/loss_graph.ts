@@ -10,6 +10,7 @@ import { crossEntropy } from '../ops/cross_entropy.js';
 import type { Compute } from '../ops/matmul.js';
 import { reduce } from '../ops/reduce.js';
 import { makeTrainable } from '../passes/make_trainable.js';
+import { prepareForTraining } from '../passes/pipeline.js';
 
 export interface LossGraphOptions {
   /** What products with weights are computed in. */
@@ -44,17 +45,22 @@ export function buildLossGraph<C extends TextConfig>(
   const forward = new Graph();
   const scope = new Scope(forward, () => 'f32');
   const hidden = family.forward(scope, config, new SequenceInputs(forward));
-  const logits = family.head(scope, config, hidden.at(-1) as Value);
-  forward.output('logits', logits);
-  const { graph, weights, get } = makeTrainable(forward, () => true, options.compute);
+  hidden.forEach((rows, i) => {
+    forward.output(`hidden.${i}`, rows);
+  });
+  forward.output('logits', family.head(scope, config, hidden.at(-1) as Value));
+  const { graph, weights } = makeTrainable(prepareForTraining(forward), () => true, options.compute);
+  const { logits, ...kept } = Object.fromEntries(graph.outputs) as Record<string, Value> & {
+    readonly logits: Value;
+  };
   graph.outputs.clear();
   const labels = graph.input('labels', 'i32', ['T']);
-  const losses = crossEntropy(get(logits), labels, options.labelSmoothing); // [T]
+  const losses = crossEntropy(logits, labels, options.labelSmoothing); // [T]
   const loss = reduce('sum', mul(losses, graph.input('loss_weights', 'f32', ['T'])), 0); // [1]
   graph.output('loss', loss);
   const states = [...weights.values()];
   if (options.gradients) {
-    const keep = options.recompute ? { keep: hidden.map(get) } : {};
+    const keep = options.recompute ? { keep: Object.values(kept) } : {};
     gradients(loss, states, keep).forEach((gradient, i) => {
       const { name, shape } = states[i] as Value;
       accumulate(graph.state(gradientState(name), 'f32', shape), gradient);
