@@ -23,7 +23,7 @@ export interface TrainerState {
   readonly step: number;
   /** Labels learned from. */
   readonly tokens: number;
-  /** What must be the same in the run that goes on: names to values. */
+  /** What must be the same in the run that goes on, as far as its checkpoint tells: names to values. */
   readonly fixed: JsonObject;
 }
 
@@ -164,7 +164,8 @@ export async function readState(directory: string): Promise<TrainerState> {
   return await withRemedy(directory, async () => {
     const path = join(directory, stateFile);
     const state = await readJsonFile(path);
-    const { format, step, tokens, fixed, sha256 } = state;
+    // The first checkpoints of this format had no sums.
+    const { format, step, tokens, fixed, sha256 = {} } = state;
     if (
       format !== formatVersion ||
       !Number.isSafeInteger(step) ||
@@ -173,13 +174,13 @@ export async function readState(directory: string): Promise<TrainerState> {
       !isJsonObject(sha256)
     )
       throw new ModelFormatError(
-        `${path}: expected format ${formatVersion} with step, tokens, fixed and sha256, got ${show(state)}`,
+        `${path}: expected format ${formatVersion} with step, tokens and fixed, got ${show(state)}`,
       );
-    for (const file of summed) {
+    for (const [file, want] of Object.entries(sha256)) {
       const got = await sha256Of(join(directory, file));
-      if (got !== sha256[file])
+      if (got !== want)
         throw new ModelFormatError(
-          `${join(directory, file)}: expected SHA-256 ${show(sha256[file])}, got ${got}: the file was changed or cut short`,
+          `${join(directory, file)}: expected SHA-256 ${show(want)}, got ${got}: the file was changed or cut short`,
         );
     }
     return { step: step as number, tokens: tokens as number, fixed };
@@ -194,8 +195,10 @@ export function checkGoesOn(
 ): void {
   const remedy = 'train to another output, or with resume: false';
   for (const [name, value] of Object.entries(wanted.fixed))
-    if (JSON.stringify(fixed[name]) !== JSON.stringify(value))
-      throw new InvalidArgumentError(`train: ${directory}: its ${name} differs from this run's; ${remedy}`);
+    if (name in fixed && JSON.stringify(fixed[name]) !== JSON.stringify(value))
+      throw new InvalidArgumentError(
+        `train: ${directory}: expected the ${name} that this run has, got another; ${remedy}`,
+      );
   if (step > wanted.steps)
     throw new InvalidArgumentError(
       `train: ${directory}: expected steps of at least ${step}, which are done, got ${wanted.steps}; ${remedy}`,

@@ -106,7 +106,9 @@ export class Run {
       tokens: 0,
       fixed: {
         model: model.json,
-        data: { tokens, documents, bytes },
+        tokens,
+        documents,
+        bytes,
         tokenizer: tokenizerSha256,
         optimizer: settings.optimizer,
         ema: settings.emaDecay > 0,
