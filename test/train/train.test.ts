@@ -153,6 +153,22 @@ describe('the same bits', () => {
     expect(weightsOf((await run('recompute', { recompute: true })).directory).equals(want)).toBe(true);
   });
 
+  test('of a model wide enough to be divided among threads', async () => {
+    const config = { ...toyConfig, hidden_size: 192, intermediate_size: 500, num_hidden_layers: 1 };
+    const [one, two, three] = await Promise.all(
+      [1, 2, 3].map((threads) =>
+        train(
+          { config },
+          t.data,
+          options(`wide-${threads}`, { threads, steps: 4, batchSize: 8, contextLength: 64, warmupSteps: 0 }),
+        ),
+      ),
+    );
+    const want = weightsOf(one?.directory as string);
+    for (const { directory } of [two, three] as { directory: string }[])
+      expect(weightsOf(directory).equals(want)).toBe(true);
+  });
+
   test.each([
     ['adamw', { emaDecay: 0.9 }],
     ['sgd', { optimizer: 'sgd', learningRate: 0.1, nesterov: true }],
