@@ -44,3 +44,6 @@ export type { ModelInfo, Prompt, TextModel } from './generate/text_model.js';
 export type { Tensor } from './tensor.js';
 export type { ChatMessage } from './tokenizers/chat_template.js';
 export type { Tokenizer } from './tokenizers/tokenizer.js';
+export type { StepEvent, TrainEvent, TrainOptions, TrainResult } from './train/options.js';
+export { train } from './train/train.js';
+export type { NewModel } from './train/trainable_model.js';

@@ -60,8 +60,8 @@ const line = (cells) => `| ${cells.join(' | ')} |`;
 const text = `# Ops
 
 Written by \`node scripts/ops_table.mjs\`; a test holds it up to date. **yes**: the op has a form of its own there; **composed**: a
-composite runs as its decomposition into the others; **none**: no gradient flows through it; **pending**: gradients come with
-training. On the CPU a kernel is one source, compiled for every instruction set; ops without work of their own (views) count as yes.
+composite runs as its decomposition into the others; **none**: no gradient flows through it. On the CPU a kernel is one source,
+compiled for every instruction set; ops without work of their own (views) count as yes.
 
 ${[line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')}
 

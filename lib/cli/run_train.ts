@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from '../errors.js';
-import type { TrainEvent, TrainOptions } from '../train/options.js';
+import type { StepEvent, TrainEvent, TrainOptions } from '../train/options.js';
 import { train } from '../train/train.js';
 import type { NewModel } from '../train/trainable_model.js';
 import { type JsonObject, readJsonFile } from '../weights/json_file.js';
@@ -33,11 +33,14 @@ export async function runTrain(
   const prepared = data ?? fileData;
   if (typeof prepared !== 'string')
     throw new UsageError('train: expected DATA, a directory of prepared data');
+  if (rest.output === undefined) throw new UsageError('train: expected --output, a directory to write to');
+  if (rest.steps === undefined)
+    throw new UsageError('train: expected --steps, the number of optimizer steps');
   try {
     const result = await train(source, prepared, {
       ...(rest as unknown as TrainOptions),
       signal,
-      onEvent: (event) => tell(event, progress, json === true),
+      onEvent: narrator(progress),
     });
     progress.clear();
     const validation =
@@ -46,7 +49,7 @@ export async function runTrain(
         : `, ${result.validationBitsPerByte.toFixed(4)} bits a byte on the validation split`;
     const text = json
       ? JSON.stringify(result, null, 2)
-      : `${result.directory}: ${result.steps} steps, ${result.tokens} tokens${validation}; ${bytes(result.bytes)} of memory`;
+      : `${result.directory}: ${result.steps} steps, ${result.tokens} tokens, loss ${result.loss.toFixed(4)}${validation}; ${bytes(result.bytes)} of memory`;
     await print(`${text}\n`, signal);
   } finally {
     progress.clear();
@@ -66,43 +69,50 @@ async function modelOf(
   );
 }
 
-/** A line that moves, and lines that stay for what is rare. */
-function tell(event: TrainEvent, progress: ReturnType<typeof terminalProgress>, quiet: boolean): void {
+/** Milliseconds between two lines of steps where nothing can move. */
+const lineEvery = 10_000;
+
+/** Tells of events on stderr: a line that moves for steps (where stderr is no terminal, one now and then), lines that stay for the rest. */
+function narrator(progress: ReturnType<typeof terminalProgress>): (event: TrainEvent) => void {
+  let last = performance.now();
   const say = (line: string): void => {
     progress.clear();
-    if (!quiet) process.stderr.write(`${line}\n`);
+    process.stderr.write(`${line}\n`);
   };
+  return (event) => {
+    if (event.type !== 'step') {
+      say(lineOf(event));
+      return;
+    }
+    const line = `Step ${event.step}/${event.steps}  loss ${event.loss.toFixed(4)}  ${Math.round(event.tokensPerSecond)} tokens/s  ${timeLeft(event)} left`;
+    if (process.stderr.isTTY) progress.update(line, event.step, event.steps);
+    else if (performance.now() - last > lineEvery) {
+      last = performance.now();
+      say(line);
+    }
+  };
+}
+
+function lineOf(event: Exclude<TrainEvent, StepEvent>): string {
   switch (event.type) {
-    case 'start':
-      say(`${event.parameters} parameters on ${event.isa}, about ${bytes(event.memoryEstimate)} of memory`);
-      break;
+    case 'start': {
+      // Devices that do not plan memory cannot tell.
+      const memory = Number.isNaN(event.memoryEstimate)
+        ? ''
+        : `, about ${bytes(event.memoryEstimate)} of memory`;
+      return `${event.parameters} parameters on ${event.isa}${memory}`;
+    }
     case 'resume':
-      say(`Going on after step ${event.step}, from ${event.directory}`);
-      break;
+      return `Going on after step ${event.step}, from ${event.directory}`;
     case 'evaluation':
-      say(
-        `Step ${event.step}: validation loss ${event.loss.toFixed(4)}, ${event.bitsPerByte.toFixed(4)} bits a byte`,
-      );
-      break;
+      return `Step ${event.step}: validation loss ${event.loss.toFixed(4)}, ${event.bitsPerByte.toFixed(4)} bits a byte`;
     case 'checkpoint':
-      say(`Step ${event.step}: checkpoint ${event.directory}`);
-      break;
-    case 'step':
-      progress.update(
-        `Step ${event.step}/${event.steps}  loss ${event.loss.toFixed(4)}  ${Math.round(event.tokensPerSecond)} tokens/s  ${timeLeft(event)} left`,
-        event.step,
-        event.steps,
-      );
+      return `Step ${event.step}: checkpoint ${event.directory}`;
   }
 }
 
 /** At the speed of this step. */
-function timeLeft({
-  step,
-  steps,
-  tokens,
-  tokensPerSecond,
-}: Extract<TrainEvent, { readonly type: 'step' }>): string {
+function timeLeft({ step, steps, tokens, tokensPerSecond }: StepEvent): string {
   const seconds = Math.round(((steps - step) * (tokens / step)) / tokensPerSecond);
   const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60)];
   return hours > 0 ? `${hours} h ${minutes} min` : minutes > 0 ? `${minutes} min` : `${seconds} s`;

@@ -3,12 +3,13 @@ import { type Dim, ShapeError } from '../ir/shape.js';
 import type { Node, Value } from '../ir/value.js';
 import { activations } from '../ops/activation_functions.js';
 import { binaryFunctions } from '../ops/binary.js';
-import { poolFunctions } from '../ops/pool2d.js';
 import { reduceFunctions } from '../ops/reduce.js';
 import { unaryFunctions } from '../ops/unary.js';
 import { unaryDerivatives } from '../ops/unary_grad.js';
 import type { KernelCall, Operand, ParamRequest } from '../plan/kernel_call.js';
+import { layoutLowerings } from './layout_lowering.js';
 import { attr, indexOf, input, type Lowering, plain } from './lowering.js';
+import { pictureLowerings } from './picture_lowering.js';
 import { trainingLowerings } from './training_lowering.js';
 
 /** Output columns of a weight panel: kPanel in kernels/cpu/kernel.h. */
@@ -159,44 +160,6 @@ function trainedLinear(lowering: Lowering): KernelCall {
   });
 }
 
-/** One copy of a block: the axes of x in y's order, where it begins in x, and where in y. */
-const copy = (
-  x: Value,
-  y: Value,
-  axes: readonly number[],
-  from: readonly number[],
-  to: readonly number[],
-): KernelCall => ({
-  kernel: 'copy',
-  inputs: [x],
-  outputs: [y],
-  attrs: [...axes, ...from, ...to],
-});
-
-const ordered = (v: Value): number[] => v.shape.map((_, i) => i);
-const only = (v: Value, axis: number, at: number): number[] => v.shape.map((_, i) => (i === axis ? at : 0));
-
-const pairOf = (node: Node, name: string): readonly number[] => node.attrs[name] as readonly number[];
-
-const convolution = (node: Node): readonly number[] => [
-  ...pairOf(node, 'stride'),
-  ...pairOf(node, 'padding'),
-  attr(node, 'groups'),
-];
-
-const pooling = (node: Node): readonly number[] => [
-  indexOf(poolFunctions, node.attrs.fn),
-  ...['kernel', 'stride', 'padding'].flatMap((n) => pairOf(node, n)),
-];
-
-/** Weights of a convolution are f32 rows as they are: what a linear packs in panels are the pixels here. */
-const conv2d = (node: Node): KernelCall => ({
-  kernel: 'conv2d',
-  inputs: ['x', 'w', 'bias', 'residual'].map((n) => node.inputs[n]),
-  outputs: [node.outputs.y as Value],
-  attrs: [...convolution(node), indexOf(activations, node.attrs.activation ?? 'none')],
-});
-
 /** A table that is no parameter (one that is trained) lies in rows. */
 function embedding(node: Node): KernelCall {
   const w = input(node, 'w');
@@ -204,15 +167,6 @@ function embedding(node: Node): KernelCall {
     return { ...plain(node, ['w', 'ids']), kernel: 'embedding_rows' };
   return { ...plain(node, ['w', 'ids']), inputs: [weights(w), input(node, 'ids')] };
 }
-
-/** The weights' gradient is summed in parts of the pictures: as many as their memory allows, whatever the pictures' sizes. */
-const mostParts = 16;
-const mostPartsNumbers = 2 ** 20;
-const partsOf = ({ shape }: Value): number =>
-  Math.max(
-    1,
-    Math.min(mostParts, Math.floor(mostPartsNumbers / shape.reduce<number>((n, d) => n * Number(d), 1))),
-  );
 
 const attention = ['scale', 'causal', 'window', 'softcap'];
 
@@ -225,47 +179,7 @@ export const cpuLowerings: Readonly<Record<string, (lowering: Lowering) => reado
   reduce_grad: ({ node }) => [
     plain(node, ['dy', 'x', 'y'], [indexOf(reduceFunctions, node.attrs.fn), attr(node, 'axis')]),
   ],
-  pad: ({ node }) => [
-    plain(
-      node,
-      ['x'],
-      ['axis', 'before', 'after'].map((n) => attr(node, n)),
-    ),
-  ],
   softmax: ({ node }) => [plain(node, ['x'], [attr(node, 'axis'), attr(node, 'log')])],
-  reshape: () => [],
-  transpose({ node }) {
-    const [x, y] = [input(node, 'x'), node.outputs.y as Value];
-    return [
-      copy(
-        x,
-        y,
-        node.attrs.axes as readonly number[],
-        y.shape.map(() => 0),
-        y.shape.map(() => 0),
-      ),
-    ];
-  },
-  slice({ node }) {
-    const [x, y] = [input(node, 'x'), node.outputs.y as Value];
-    return [
-      copy(
-        x,
-        y,
-        ordered(y),
-        only(y, attr(node, 'axis'), attr(node, 'begin')),
-        y.shape.map(() => 0),
-      ),
-    ];
-  },
-  concat({ node }) {
-    const [a, b, y, axis] = [input(node, 'a'), input(node, 'b'), node.outputs.y as Value, attr(node, 'axis')];
-    const none = y.shape.map(() => 0);
-    return [
-      copy(a, y, ordered(y), none, none),
-      copy(b, y, ordered(y), none, only(y, axis, Number(a.shape[axis]))),
-    ];
-  },
   matmul: (lowering) => [matmul(lowering)],
   matmul_add: (lowering) => [matmul(lowering)],
   linear: (lowering) => [plainLinear(lowering)],
@@ -278,42 +192,6 @@ export const cpuLowerings: Readonly<Record<string, (lowering: Lowering) => reado
   layer_norm: ({ node }) => [plain(node, ['x', 'weight', 'bias'], [attr(node, 'eps')])],
   rms_norm_quantized: ({ node }) => [plain(node, ['x', 'weight'], [attr(node, 'eps')])],
   layer_norm_quantized: ({ node }) => [plain(node, ['x', 'weight', 'bias'], [attr(node, 'eps')])],
-  conv2d: ({ node }) => [conv2d(node)],
-  fused_conv2d: ({ node }) => [conv2d(node)],
-  conv2d_grad_x({ node, room }) {
-    const { kernel, inputs, outputs } = plain(node, ['dy', 'w']);
-    return [
-      {
-        kernel,
-        inputs,
-        outputs: [...outputs, room('f32', input(node, 'w').shape)],
-        attrs: convolution(node),
-      },
-    ];
-  },
-  conv2d_grad_w({ node, room }) {
-    const dw = node.outputs.dw as Value;
-    const { kernel, inputs, outputs } = plain(node, ['x', 'dy']);
-    const parts = room('f32', [partsOf(dw), ...dw.shape]);
-    return [{ kernel, inputs, outputs: [...outputs, parts], attrs: convolution(node) }];
-  },
-  pool2d: ({ node }) => [plain(node, ['x'], pooling(node))],
-  pool2d_grad: ({ node }) => [plain(node, ['dy', 'x', 'y'], pooling(node))],
-  upsample2d: ({ node }) => [plain(node, ['x'], [attr(node, 'scale')])],
-  group_norm: ({ node }) => [
-    plain(
-      node,
-      ['x', 'weight', 'bias'],
-      ['groups', 'eps'].map((n) => attr(node, n)),
-    ),
-  ],
-  group_norm_grad: ({ node }) => [
-    plain(
-      node,
-      ['x', 'weight', 'dy'],
-      ['groups', 'eps'].map((n) => attr(node, n)),
-    ),
-  ],
   rope_table: ({ node }) => [plain(node, ['positions', 'inv_freq', 'set'], [attr(node, 'scale')])],
   rope_kv_write: ({ node }) => [
     plain(
@@ -339,6 +217,8 @@ export const cpuLowerings: Readonly<Record<string, (lowering: Lowering) => reado
     ),
   ],
   sample: ({ node }) => [plain(node, ['logits', 'row_floats', 'row_ints', 'lists'])],
+  ...layoutLowerings,
+  ...pictureLowerings,
   ...trainingLowerings,
 };
 

@@ -51,7 +51,7 @@ export interface Primitive<I extends readonly string[], A extends Attrs, O exten
   extends OpBase<I, A, O> {
   readonly kind: 'primitive';
   /** `'none'`: no gradient flows through it (integers, caches). */
-  readonly gradient: Gradient<I, A, O> | 'none' | 'pending';
+  readonly gradient: Gradient<I, A, O> | 'none';
   /** Excluded: it runs by its reference, after everything else. */
   readonly onnx: OnnxLowering<I, A, O> | Excluded;
   /** The output is the input `x` under another shape: the same numbers in the same order, no work. */

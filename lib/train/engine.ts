@@ -1,6 +1,8 @@
 import { InvalidArgumentError, UnsupportedError } from '../errors.js';
+import type { MemoryLimit } from '../exec/available_memory.js';
 import type { Executable, Executor, Session, StateMemory } from '../exec/executor.js';
 import { timeSlices } from '../exec/time_slices.js';
+import { checkRoom } from '../generate/memory_needs.js';
 import type { TextConfig, TextFamily } from '../models/family.js';
 import type { Compute } from '../ops/matmul.js';
 import type { RunData, Tensor } from '../tensor.js';
@@ -29,6 +31,8 @@ export interface EngineOptions {
   readonly average: boolean;
   /** Whether weights of that shape decay. Left out: {@link matricesDecay}. */
   readonly decays?: (shape: readonly number[]) => boolean;
+  /** What the states may take. Left out: anything. */
+  readonly memory?: MemoryLimit | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -65,7 +69,7 @@ export class TrainingEngine {
   readonly #norm: Executable;
   readonly #update: Executable;
 
-  /** Throws UnsupportedError for a model that cannot be trained, or a device that does not train. */
+  /** Throws UnsupportedError for a model that cannot be trained, or a device that does not train; OutOfMemoryError. */
   static async open(options: EngineOptions): Promise<TrainingEngine> {
     const {
       family,
@@ -88,22 +92,25 @@ export class TrainingEngine {
         throw new UnsupportedError(`train: device "${executor.device}" does not train; use device "cpu"`);
       const loss = buildLossGraph(family, config, { compute, labelSmoothing, recompute, gradients: true });
       const { weights } = loss;
-      const evaluation = buildLossGraph(family, config, {
-        compute,
-        labelSmoothing: 0,
-        recompute: false,
-        gradients: false,
-      });
-      const update = buildUpdateGraph({
-        weights,
-        optimizer,
-        nesterov,
-        average,
-        decays,
-      });
+      checkStates(options, weights);
+      const builds = [
+        () => loss.graph,
+        () =>
+          buildLossGraph(family, config, {
+            compute,
+            labelSmoothing: 0,
+            recompute: false,
+            gradients: false,
+          }).graph,
+        () => buildNormGraph(weights),
+        () => buildUpdateGraph({ weights, optimizer, nesterov, average, decays }),
+      ];
+      const pause = timeSlices();
       const compiled: Executable[] = [];
-      for (const graph of [loss.graph, evaluation.graph, buildNormGraph(weights), update])
-        compiled.push(await session.compile(graph, { signal }));
+      for (const build of builds) {
+        await pause();
+        compiled.push(await session.compile(build(), { signal }));
+      }
       return new TrainingEngine(session, session.states, options, weights, compiled);
     } catch (error) {
       await session.dispose();
@@ -221,9 +228,43 @@ export class TrainingEngine {
     }
   }
 
+  /** Does `work` while the weights are their averages, where there are any. They are back afterwards, to the bit. */
+  async withAverages<T>(work: () => Promise<T>): Promise<T> {
+    if (!this.#options.average) return await work();
+    await this.#exchangeAverages();
+    try {
+      return await work();
+    } finally {
+      await this.#exchangeAverages();
+    }
+  }
+
+  async #exchangeAverages(): Promise<void> {
+    for (const [name, shape] of this.weights) {
+      const length = sizeOf(shape);
+      const [weight, average] = [await this.read(name, length), await this.read(averageState(name), length)];
+      await this.write(name, average);
+      await this.write(averageState(name), weight);
+    }
+  }
+
   async dispose(): Promise<void> {
     await this.#session.dispose();
   }
+}
+
+const sizeOf = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1);
+
+/** Weights, gradients, moments and averages have to fit before any of them is there. */
+function checkStates(
+  { memory, optimizer, average }: EngineOptions,
+  weights: ReadonlyMap<string, readonly number[]>,
+): void {
+  if (!memory) return;
+  const copies = 2 + optimizerStates[optimizer].length + Number(average);
+  const bytes = 4 * copies * [...weights.values()].reduce((sum, shape) => sum + sizeOf(shape), 0);
+  const purpose = 'of weights, gradients and optimizer states';
+  checkRoom('train', { bytes, purpose, remedy: 'train a smaller model' }, memory);
 }
 
 /** Matrices decay, vectors (norms, biases) do not: Radford et al. 2018, section 4.1. */

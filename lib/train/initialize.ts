@@ -1,6 +1,12 @@
+import { throwIfAborted } from '../errors.js';
 import { timeSlices } from '../exec/time_slices.js';
 import type { Initialization } from '../models/family.js';
 import { philox4x32 } from '../ops/sampling/philox.js';
+import { checkParams } from '../weights/param_source.js';
+import { loadWeights } from './checkpoints.js';
+import type { TrainingEngine } from './engine.js';
+import type { TrainSettings } from './options.js';
+import type { TrainableModel } from './trainable_model.js';
 
 export interface InitializeOptions extends Initialization {
   readonly seed: number;
@@ -10,7 +16,36 @@ export interface InitializeOptions extends Initialization {
 }
 
 /** Of a family that says nothing. */
-export const plainInitialization: Initialization = { ones: /norm\w*\.weight$/, residual: /(?!)/ };
+const plainInitialization: Initialization = { ones: /norm\w*\.weight$/, residual: /(?!)/ };
+
+/** Gives a run's weights their first numbers: those of the model that is trained on, or random ones; averages are the same. */
+export async function firstWeights(
+  engine: TrainingEngine,
+  { params, family, json }: TrainableModel,
+  { seed, signal }: Pick<TrainSettings, 'seed' | 'signal'>,
+): Promise<void> {
+  if (params) {
+    checkParams(new Map([...engine.weights].map(([name, shape]) => [name, { shape }])), params);
+    await loadWeights(engine, params, signal);
+  }
+  const drawn = {
+    ...(family.initialization ?? plainInitialization),
+    seed,
+    deviation: typeof json.initializer_range === 'number' ? json.initializer_range : 0.02,
+    layers: layersOf(engine),
+  };
+  for (const [name, shape] of engine.weights) {
+    throwIfAborted(signal);
+    if (!params) await engine.write(name, await initialWeights(name, shape, drawn));
+    const { ema } = engine.statesOf(name);
+    const length = shape.reduce((n, d) => n * d, 1);
+    if (ema !== undefined) await engine.write(ema, await engine.read(name, length));
+  }
+}
+
+/** Layers, by the numbers in the names of the weights. */
+const layersOf = ({ weights }: TrainingEngine): number =>
+  new Set([...weights.keys()].flatMap((name) => /\.(\d+)\./.exec(name)?.[1] ?? [])).size || 1;
 
 /** FNV-1a over UTF-16 units: tells tensors' random streams apart. */
 function hashOf(name: string): number {
@@ -46,7 +81,7 @@ export async function initialWeights(
       weights[at] = radius * Math.cos(angle);
       weights[at + 1] = radius * Math.sin(angle);
     }
-    if (i % 65536 === 0) await pause();
+    if (i % 2048 === 0) await pause();
   }
   return weights;
 }

@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from '../errors.js';
 import { checkCall } from '../generate/check_call.js';
+import { show } from '../weights/json_file.js';
 import { type Schedule, type ScheduleOptions, schedules } from './schedule.js';
 import type { Optimizer } from './update_graph.js';
 
@@ -37,6 +38,22 @@ export interface StepEvent {
   /** Labels that this run has learned from, those before a resumption included. */
   readonly tokens: number;
   readonly epoch: number;
+}
+
+export interface TrainResult {
+  /** The trained model's directory. */
+  readonly directory: string;
+  readonly steps: number;
+  /** Labels learned from. */
+  readonly tokens: number;
+  /** Mean loss of the last step in nats a token; NaN where nothing was left to do and `metrics.jsonl` is gone. */
+  readonly loss: number;
+  /** Of the written model on the validation split, where there is one: nats a token, and bits a UTF-8 byte of text. */
+  readonly validationLoss?: number;
+  readonly validationBitsPerByte?: number;
+  /** Memory in bytes that the engine held, and what was expected before the first step. */
+  readonly bytes: number;
+  readonly estimatedBytes: number;
 }
 
 export interface TrainOptions {
@@ -157,6 +174,18 @@ const choices: Readonly<Partial<Record<keyof TrainOptions, readonly string[]>>> 
   resume: ['true', 'false'],
 };
 
+/** Options that mean something with some values of another option only. */
+const uses: readonly (readonly [
+  names: readonly (keyof TrainOptions)[],
+  of: keyof TrainOptions,
+  values: readonly string[],
+])[] = [
+  [['beta1', 'beta2', 'epsilon'], 'optimizer', ['adamw']],
+  [['momentum', 'nesterov'], 'optimizer', ['sgd']],
+  [['decaySteps'], 'schedule', ['warmup_stable_decay']],
+  [['minLearningRate'], 'schedule', ['linear', 'cosine', 'cosine_with_restarts', 'warmup_stable_decay']],
+];
+
 /** Names of all options of train(). */
 export const trainOptionNames: readonly (keyof TrainOptions)[] = [
   'output',
@@ -166,15 +195,16 @@ export const trainOptionNames: readonly (keyof TrainOptions)[] = [
   ...(Object.keys(choices) as (keyof TrainOptions)[]),
 ];
 
-/** Names of the options that are numbers, and of those with a choice of values. */
-export const trainNumbers: readonly string[] = Object.keys(numbers);
-export const trainChoices: Readonly<Record<string, readonly string[]>> = choices;
-
 /** Checks the options and fills in defaults. Throws InvalidArgumentError. */
 export function trainSettings(options: TrainOptions): TrainSettings {
   checkCall('train', options, { names: trainOptionNames, choices });
   for (const [name, rule] of Object.entries(numbers))
     checkNumber(name, options[name as keyof TrainOptions], rule);
+  for (const name of ['nesterov', 'recompute', 'resume'] as const)
+    if (options[name] !== undefined && typeof options[name] !== 'boolean')
+      throw new InvalidArgumentError(`train: expected ${name} to be a boolean, got ${show(options[name])}`);
+  if (options.onEvent !== undefined && typeof options.onEvent !== 'function')
+    throw new InvalidArgumentError(`train: expected onEvent to be a function, got ${show(options.onEvent)}`);
   const { output, steps } = options;
   if (typeof output !== 'string' || output === '')
     throw new InvalidArgumentError(`train: expected output to be a path, got ${String(output)}`);
@@ -209,6 +239,13 @@ export function trainSettings(options: TrainOptions): TrainSettings {
     device: 'cpu',
     ...Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)),
   } as unknown as TrainSettings;
+  for (const [names, of, values] of uses) {
+    const useless = names.find((name) => options[name] !== undefined);
+    if (useless !== undefined && !values.includes(String(settings[of])))
+      throw new InvalidArgumentError(
+        `train: ${useless} is an option of ${of} ${values.join(', ')}, got ${of} ${String(settings[of])}`,
+      );
+  }
   if (settings.minLearningRate > settings.learningRate)
     throw new InvalidArgumentError(
       `train: expected minLearningRate of at most learningRate ${settings.learningRate}, got ${settings.minLearningRate}`,

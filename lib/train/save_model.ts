@@ -27,7 +27,6 @@ export async function saveModel(
   { family, json, directory: from }: TrainableModel,
   engine: TrainingEngine,
   stateOf: (name: string) => string,
-  signal: AbortSignal | undefined,
 ): Promise<void> {
   const { layout } = family;
   const tensors = [...engine.weights].map(([name, shape]): TensorSource => {
@@ -43,9 +42,10 @@ export async function saveModel(
       },
     };
   });
-  await writeSafetensors(join(directory, weightsFile), tensors, { metadata, signal });
-  if (from !== undefined) await copySideFiles(from, directory, signal);
-  await writeConfig(directory, configOf(family.name, json), signal);
+  // What is small first: a directory without weights is no model, and one with weights is a whole one.
+  if (from !== undefined) await copySideFiles(from, directory, undefined);
+  await writeConfig(directory, configOf(family.name, json), undefined);
+  await writeSafetensors(join(directory, weightsFile), tensors, { metadata });
 }
 
 function configOf(family: string, { quantization_config: _, ...json }: JsonObject): JsonObject {

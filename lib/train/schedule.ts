@@ -14,7 +14,7 @@ export interface ScheduleOptions {
   readonly schedule: Schedule;
   /** The highest learning rate. */
   readonly learningRate: number;
-  /** What `warmup_stable_decay`, `cosine` and `linear` end at. */
+  /** What `linear`, `cosine`, `cosine_with_restarts` and `warmup_stable_decay` end at. */
   readonly minLearningRate: number;
   readonly warmupSteps: number;
   /** Of `warmup_stable_decay`: the last steps, in which the rate falls in a line. */
@@ -25,6 +25,9 @@ export interface ScheduleOptions {
 
 /** Where `polynomial` ends, as torch has it. */
 const polynomialEnd = 1e-7;
+
+/** Steps in which `inverse_sqrt` falls by √2 where there is no warm-up, as Hugging Face has it. */
+const inverseScale = 10_000;
 
 /** The learning rate of a step, counted from 0: a pure function, so that a resumed run goes on as if it had not stopped. */
 export function learningRateAt(step: number, o: ScheduleOptions): number {
@@ -44,7 +47,7 @@ export function learningRateAt(step: number, o: ScheduleOptions): number {
     case 'polynomial':
       return progress >= 1 ? polynomialEnd : (top - polynomialEnd) * (1 - progress) + polynomialEnd;
     case 'inverse_sqrt':
-      return top / Math.sqrt(step / Math.max(1, warmup));
+      return top / Math.sqrt((step - warmup) / (warmup || inverseScale) + 1);
     case 'warmup_stable_decay':
       return between(Math.min(1, (o.steps - step) / Math.max(1, o.decaySteps)));
   }

@@ -1,6 +1,7 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InvalidArgumentError } from '../errors.js';
+import { checkCall } from '../generate/check_call.js';
 import { bosTokenIdOf, parseModelConfigDefaults } from '../generate/generation_config.js';
 import { directoryOf } from '../generate/model_source.js';
 import { openTextModel } from '../generate/open_text_model.js';
@@ -12,9 +13,9 @@ import type { ParamSource } from '../weights/param_source.js';
 
 /** A model to be trained from the beginning. */
 export interface NewModel {
-  /** What its config.json says. */
+  /** What its config.json says: `model_type` and the fields of that family, as Hugging Face names them. */
   readonly config: JsonObject;
-  /** Directory with its tokenizer, which is copied to the trained model. */
+  /** Directory with its tokenizer, which is copied to the trained model. Left out: the model takes and gives ids only. */
   readonly tokenizer?: string | undefined;
 }
 
@@ -50,8 +51,20 @@ export async function openTrainable(
     throw new InvalidArgumentError(
       'train: expected a model directory, or an object with the config of a new model',
     );
-  return fromConfig(model.config, model.tokenizer);
+  checkCall('train: model', model, { names: ['config', 'tokenizer'], choices: {} });
+  const { config, tokenizer } = model;
+  if (tokenizer !== undefined && !(await isFile(join(String(tokenizer), 'tokenizer.json'))))
+    throw new InvalidArgumentError(
+      `train: expected model.tokenizer to be a directory with a tokenizer.json, got ${String(tokenizer)}`,
+    );
+  return fromConfig(config, tokenizer);
 }
+
+const isFile = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
 
 function fromConfig(json: JsonObject, directory: string | undefined): TrainableModel {
   const reader = configReader(json, 'config.json');

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { InvalidArgumentError, throwIfAborted } from '../errors.js';
 import { errorCode } from './file_io.js';
 
@@ -46,6 +46,12 @@ export async function replaceFile(path: string, write: (file: FileHandle) => Pro
   await syncDirectory(dirname(path));
 }
 
+/** Removes files that {@link replaceFile} left in a directory when the process was killed. */
+export async function removeTemporaries(directory: string): Promise<void> {
+  for (const name of await readdir(directory))
+    if (/\.[0-9a-f]{12}\.tmp$/.test(name)) await rm(join(directory, name), { force: true });
+}
+
 const pathCodes: ReadonlySet<string | undefined> = new Set([
   'ENOENT',
   'EEXIST',
@@ -69,7 +75,7 @@ export function writeError(path: string, error: unknown): unknown {
 }
 
 /** Makes the rename durable. Windows cannot open directories, and some file systems refuse: then it is the system's job. */
-async function syncDirectory(path: string): Promise<void> {
+export async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, 'r').catch(() => undefined);
   await directory?.sync().catch(() => undefined);
   await directory?.close();

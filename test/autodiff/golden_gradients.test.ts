@@ -1,11 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { gradients } from '../../lib/autodiff/gradients.js';
-import { opNamed } from '../../lib/ir/define_op.js';
-import type { Graph } from '../../lib/ir/graph.js';
 import { evalShape } from '../../lib/ir/shape.js';
 import type { Value } from '../../lib/ir/value.js';
 import { verify } from '../../lib/ir/verify.js';
-import { decompose } from '../../lib/passes/decompose.js';
 import { type GoldenTensor, hasGolden, readGolden } from '../golden.js';
 import { builds, type GoldenOps, goldenGraph } from '../ops/golden/program.js';
 import { cpuPlaces, reference, run } from '../replay.js';
@@ -13,12 +10,6 @@ import { weights } from './finite_differences.js';
 
 const golden = hasGolden('ops') ? readGolden<GoldenOps>('ops') : undefined;
 const tensor = (key: string): GoldenTensor => golden?.tensors[key] as GoldenTensor;
-
-/** Whether an op of a graph is one whose gradient is to come. */
-const waits = (graph: Graph): boolean =>
-  decompose(graph, ({ op }) => typeof opNamed(op).gradient === 'function').nodes.some(
-    ({ op }) => opNamed(op).gradient === 'pending',
-  );
 
 /** The gradients that an entry has: of its k-th floating operand, as 'grad<k>'. */
 function wanted(name: string): { readonly key: string; readonly operand: number }[] {
@@ -37,14 +28,9 @@ describe.skipIf(!golden)('golden gradients', () => {
   const names = Object.keys(builds).filter((name) => wanted(name).length > 0);
   const graphOf = (name: string) =>
     goldenGraph(builds[name] as (typeof builds)[string], (i) => tensor(`${name}/in${i}`));
-  const [ready, waiting] = [false, true].map((late) =>
-    names.filter((name) => waits(graphOf(name).graph) === late),
-  ) as [string[], string[]];
-
-  test.skip.each(waiting)('%s waits for the gradient of an op', () => {});
 
   describe.each([reference, ...cpuPlaces])('$name', (place) => {
-    test.each(ready)('%s', async (name) => {
+    test.each(names)('%s', async (name) => {
       const { graph, y, operands, feed } = graphOf(name);
       const shape = evalShape(y.shape, {});
       const seed = graph.constant('f32', shape, weights(shape.reduce((n, d) => n * d, 1)));

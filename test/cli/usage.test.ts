@@ -22,6 +22,7 @@ describe('help', () => {
       'export',
       'data',
       'tokenizer',
+      'train',
       'help',
     ];
     expect(verbs).toEqual(known);

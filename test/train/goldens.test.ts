@@ -82,7 +82,8 @@ describe.each(cases)('%s', (name) => {
           losses.push(await engine.accumulate(batch));
           if (step === 0) {
             const norm = json.grad_global_l2_norm;
-            if (norm !== undefined) expect(Math.abs((await engine.gradientNorm()) / norm - 1)).toBeLessThan(1e-5);
+            if (norm !== undefined)
+              expect(Math.abs((await engine.gradientNorm()) / norm - 1)).toBeLessThan(1e-5);
             for (const key of Object.keys(json.tensors).filter((k) => k.startsWith('grad/'))) {
               const { shape, data } = golden(key);
               const weight = key.slice('grad/'.length).replace(/^transformer\./, '');
