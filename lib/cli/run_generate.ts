@@ -27,8 +27,7 @@ export async function runGenerate(
 ): Promise<void> {
   const options = generateOptionsOf(flags);
   checkUsage(flags, options);
-  // Without a model there is no reason to wait for stdin.
-  const prompt = source === undefined ? [] : await readPrompt(flags, signal);
+  const prompt = await readPrompt(flags, signal);
   const model = await loadAnyModel(source, flags, signal);
   let assistantModel: TextModel | undefined;
   try {

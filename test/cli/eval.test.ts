@@ -46,10 +46,10 @@ describe('triga eval', () => {
     expect(stderr).toMatch(message);
   });
 
-  test('without a model', async () => {
-    const { code, stderr } = await triga(['eval', '--text', file('text.txt')]);
-    expect(code).toBe(1);
-    expect(stderr).toMatch(/no built-in default model/);
+  test('without a model it is the built-in one', async () => {
+    const { code, stdout } = await triga(['eval', '--text', file('text.txt'), '--json']);
+    expect(code).toBe(0);
+    expect((JSON.parse(stdout) as { bitsPerByte: number }).bitsPerByte).toBeGreaterThan(0);
   });
 
   test('Ctrl-C ends it with 130', async () => {

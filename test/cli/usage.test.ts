@@ -125,14 +125,6 @@ describe('wrong usage ends with 2 and a hint', () => {
 });
 
 describe('failures end with 1 and a line', () => {
-  test('there is no built-in model yet', async () => {
-    for (const args of [['-p', 'x'], []]) {
-      const { code, stdout, stderr } = await triga(['generate', ...args]);
-      expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-      expect(stderr).toMatch(/^triga: .*no built-in default model.*\n$/);
-    }
-  });
-
   test.each(['generate', 'inspect'])('%s of nothing', async (verb) => {
     const { code, stdout, stderr } = await triga([
       verb,

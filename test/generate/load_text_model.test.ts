@@ -42,10 +42,9 @@ describe('options of loadTextModel', () => {
     await expect(loading).rejects.toBeInstanceOf(failure);
   });
 
-  test('no such directory, and no source', async () => {
+  test('no such directory, and no path', async () => {
     await expect(loadTextModel('no/such/model')).rejects.toThrow(/no\/such\/model/);
     await expect(loadTextModel(7 as unknown as string)).rejects.toBeInstanceOf(InvalidArgumentError);
-    await expect(loadTextModel()).rejects.toBeInstanceOf(UnsupportedError);
   });
 
   test('an aborted load', async () => {
