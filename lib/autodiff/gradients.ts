@@ -13,6 +13,11 @@ export interface GradientOptions {
    * needed. Left out: everything stays. Chen et al. 2016, https://arxiv.org/abs/1604.06174
    */
   readonly keep?: Iterable<Value>;
+  /**
+   * Called with each gradient as soon as it is whole, while the nodes of the others are still to come: what takes it up here lets its
+   * memory go early.
+   */
+  readonly onGradient?: (value: Value, gradient: Value) => void;
 }
 
 /**
@@ -24,13 +29,31 @@ export function gradients(y: Value, wrt: readonly Value[], options: GradientOpti
   const forward = [...graph.nodes];
   const sweep = new Sweep(wrt, forward, options.keep && new Recomputation(forward, options.keep));
   sweep.add(y, options.seed ?? ones(y));
-  sweep.run(forward);
+  const { onGradient } = options;
+  const firstUses = onGradient && firstUsesOf(wrt, forward);
+  sweep.run(forward, (node) => {
+    for (const value of firstUses?.get(node) ?? []) {
+      const gradient = sweep.of(value);
+      if (gradient) onGradient?.(value, gradient);
+    }
+  });
   return wrt.map((value) => {
     const gradient = sweep.of(value);
     if (!gradient)
       throw new ShapeError(`gradients: ${y.name} does not depend on ${value.kind} "${value.name}"`);
     return gradient;
   });
+}
+
+/** The values that each node is the first to read: going backwards, nothing is added to their gradients after it. */
+function firstUsesOf(values: readonly Value[], nodes: readonly Node[]): Map<Node, Value[]> {
+  const left = new Set(values);
+  const uses = new Map<Node, Value[]>();
+  for (const node of nodes) {
+    const first = Object.values(node.inputs).filter((value) => left.delete(value));
+    if (first.length > 0) uses.set(node, first);
+  }
+  return uses;
 }
 
 const noGradient = (op: AnyOp, wanted: readonly string[]): ShapeError =>
@@ -77,20 +100,25 @@ class Sweep {
     this.#adjoints.set(value, known ? add(known, gradient) : gradient);
   }
 
-  run(nodes: readonly Node[]): void {
+  run(nodes: readonly Node[], passed: (node: Node) => void = () => {}): void {
     for (const node of nodes.toReversed()) {
-      const reached = Object.entries(node.outputs).filter(([, v]) => this.#adjoints.has(v));
-      const wanted = Object.entries(node.inputs).filter(([, v]) => this.#active.has(v));
-      if (reached.length === 0 || wanted.length === 0) continue;
-      const found = this.#step(
-        node,
-        Object.fromEntries(reached.map(([name, v]) => [name, this.#adjoints.get(v) as Value])),
-        wanted.map(([name]) => name),
-      );
-      for (const [name, value] of wanted) {
-        const gradient = found[name];
-        if (gradient) this.add(value, gradient);
-      }
+      this.#pass(node);
+      passed(node);
+    }
+  }
+
+  #pass(node: Node): void {
+    const reached = Object.entries(node.outputs).filter(([, v]) => this.#adjoints.has(v));
+    const wanted = Object.entries(node.inputs).filter(([, v]) => this.#active.has(v));
+    if (reached.length === 0 || wanted.length === 0) return;
+    const found = this.#step(
+      node,
+      Object.fromEntries(reached.map(([name, v]) => [name, this.#adjoints.get(v) as Value])),
+      wanted.map(([name]) => name),
+    );
+    for (const [name, value] of wanted) {
+      const gradient = found[name];
+      if (gradient) this.add(value, gradient);
     }
   }
 

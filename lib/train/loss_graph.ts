@@ -60,10 +60,10 @@ export function buildLossGraph<C extends TextConfig>(
   graph.output('loss', loss);
   const states = [...weights.values()];
   if (options.gradients) {
-    const keep = options.recompute ? { keep: Object.values(kept) } : {};
-    gradients(loss, states, keep).forEach((gradient, i) => {
-      const { name, shape } = states[i] as Value;
-      accumulate(graph.state(gradientState(name), 'f32', shape), gradient);
+    gradients(loss, states, {
+      ...(options.recompute ? { keep: Object.values(kept) } : {}),
+      onGradient: ({ name, shape }, gradient) =>
+        accumulate(graph.state(gradientState(name), 'f32', shape), gradient),
     });
   }
   return { graph, weights: new Map(states.map(({ name, shape }) => [name, shape as number[]])) };

@@ -86,7 +86,7 @@ async function replay(
 function decomposed(op: string, { graph, feed }: Program): Program {
   const simple = decompose(graph, (node) => node.op !== op);
   for (const [i, node] of simple.nodes.entries()) {
-    const fusible = ['linear', 'quantized_linear', 'rms_norm', 'layer_norm'].includes(node.op);
+    const fusible = ['linear', 'quantized_linear', 'matmul', 'rms_norm', 'layer_norm'].includes(node.op);
     if (fusible && node.outputs.y && ![...simple.outputs.values()].includes(node.outputs.y))
       simple.output(`${node.op} ${i}`, node.outputs.y);
   }

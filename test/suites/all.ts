@@ -15,7 +15,7 @@ import {
 } from './int8.js';
 import { concat, gatherRows, pad, reshape, slice, transpose } from './layout.js';
 import { fusedLinear, linear } from './linear.js';
-import { samples as matmul } from './matmul.js';
+import { samples as matmul, matmulAdd } from './matmul.js';
 import { layerNorm, layerNormGrad, rmsNorm, rmsNormGrad } from './norm.js';
 import { accumulate, adamw, ema, fill, sgd, sumSquares } from './optimizer.js';
 import { samples as paddedAttention } from './padded_attention.js';
@@ -60,6 +60,7 @@ export const suites: Readonly<Record<string, readonly Sample[]>> = {
   layer_norm_quantized: layerNormQuantized,
   linear,
   matmul,
+  matmul_add: matmulAdd,
   pad,
   padded_attention: paddedAttention,
   paged_attention: pagedAttention,

@@ -1,5 +1,6 @@
 import type { Shape } from '../../lib/ir/shape.js';
 import '../../lib/ops/matmul.js';
+import '../../lib/ops/matmul_add.js';
 import { drawn, product, type Sample } from './suite.js';
 
 const shapes: readonly (readonly [Shape, Shape])[] = [
@@ -71,3 +72,29 @@ export const samples: readonly Sample[] = [
     },
   ),
 ];
+
+/** [a, b, M, N]: what is added has the result's shape. */
+const sums: readonly (readonly [Shape, Shape, Shape, boolean, boolean])[] = [
+  [['T', 20], [20, 33], ['T', 33], false, false],
+  [['T', 37], [64, 37], ['T', 64], false, true],
+  [['T', 40], ['T', 16], [40, 16], true, false],
+];
+
+export const matmulAdd: readonly Sample[] = product(
+  sums,
+  ['f32', 'bf16'],
+  [false, true],
+  [0, 1, 31, 130],
+).map(([[a, b, y, transposeA, transposeB], compute, bias, T]) =>
+  drawn(
+    `[${a.join()}] by [${b.join()}] in ${compute}${bias ? ' with bias' : ''}, T ${T}`,
+    { T },
+    (d) => ({
+      a: d.x(a),
+      b: d.x(b),
+      ...(bias ? { bias: d.x(y.slice(-1)) } : {}),
+      residual: d.x(y),
+    }),
+    { transposeA, transposeB, compute },
+  ),
+);
