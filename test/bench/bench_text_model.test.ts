@@ -67,8 +67,7 @@ describe('benchTextModel', () => {
     );
   });
 
-  test('no model, a type that is not built', async () => {
-    await expect(benchTextModel(undefined)).rejects.toThrow(UnsupportedError);
+  test('a type that is not built', async () => {
     const size = { prompt: 8, tokens: 4 };
     await expect(benchTextModel(directory, { ...size, weights: 'q4' })).rejects.toThrow(UnsupportedError);
     await expect(benchTextModel(directory, { ...size, kvCache: 'q8' })).rejects.toThrow(UnsupportedError);
