@@ -18,14 +18,14 @@ const cases: Readonly<Record<string, readonly [(x: Value, w: Value, graph: Graph
   'a residual sum, then an activation': [(x, w) => activation('relu', add(convOf(x, w), x)), ['conv2d']],
   'a residual sum in the other order': [(x, w) => add(x, convOf(x, w)), ['conv2d']],
   'the sum of two convolutions': [(x, w) => add(convOf(x, w), convOf(x, w)), ['conv2d', 'conv2d']],
-  'two activations': [(x, w) => activation('tanh', activation('relu', convOf(x, w))), ['conv2d', 'unary']],
+  'two activations': [(x, w) => activation('tanh', activation('relu', convOf(x, w))), ['conv2d', 'activation']],
   // What is read elsewhere, or of another shape, stays by itself.
   'a result read twice': [
     (x, w) => {
       const y = convOf(x, w);
       return add(activation('relu', y), y);
     },
-    ['conv2d', 'unary', 'binary'],
+    ['conv2d', 'activation', 'binary'],
   ],
   'a result that leaves': [
     (x, w, graph) => {
@@ -33,7 +33,7 @@ const cases: Readonly<Record<string, readonly [(x: Value, w: Value, graph: Graph
       graph.output('before', y);
       return activation('relu', y);
     },
-    ['conv2d', 'unary'],
+    ['conv2d', 'activation'],
   ],
   'a number for each channel': [
     (x, w, graph) => add(convOf(x, w), graph.param('b', 'f32', [3, 1, 1])),
