@@ -18,7 +18,10 @@ const cases: Readonly<Record<string, readonly [(x: Value, w: Value, graph: Graph
   'a residual sum, then an activation': [(x, w) => activation('relu', add(convOf(x, w), x)), ['conv2d']],
   'a residual sum in the other order': [(x, w) => add(x, convOf(x, w)), ['conv2d']],
   'the sum of two convolutions': [(x, w) => add(convOf(x, w), convOf(x, w)), ['conv2d', 'conv2d']],
-  'two activations': [(x, w) => activation('tanh', activation('relu', convOf(x, w))), ['conv2d', 'activation']],
+  'two activations': [
+    (x, w) => activation('tanh', activation('relu', convOf(x, w))),
+    ['conv2d', 'activation'],
+  ],
   // What is read elsewhere, or of another shape, stays by itself.
   'a result read twice': [
     (x, w) => {
