@@ -378,7 +378,7 @@ int main(int argc, char** argv) {
     Report("layer_norm 512 x 2048 (in + out)", 8.0 * static_cast<double>(M * K),
            Best([&] { RunAll(k.layer_norm, a); }), read, "GB/s");
     uint16_t* h = reinterpret_cast<uint16_t*>(y);
-    const ToBF16Args b{x, h, M, K, K, K};
+    const ToBF16Args b{x, h, M, K, K, K, 0};
     Report("to_bf16 512 x 2048 (in + out)", 6.0 * static_cast<double>(M * K),
            Best([&] { RunAll(k.to_bf16, b); }), read, "GB/s");
   }

@@ -187,20 +187,28 @@ void TestBinaryAndCopy(const CpuKernels& k) {
 }
 
 void TestToBF16(const CpuKernels& k) {
-  for (int64_t rows : {0, 1, 3, 16, 35}) {
+  for (int64_t rows : {0, 1, 3, 16, 35, 130}) {
     for (int64_t cols : {1, 2, 15, 16, 17, 33, 64, 70}) {
-      where = std::string(k.isa) + " to_bf16 " + std::to_string(cols);
-      const int64_t even = (cols + 1) / 2 * 2;
-      vector<float> x(static_cast<size_t>(rows * cols));
-      for (float& v : x) v = FromBits(static_cast<uint32_t>(Random()));
-      if (!x.empty()) x[0] = FromBits(0x3f808000), x.back() = FromBits(0x7f800001);
-      vector<uint16_t> y(static_cast<size_t>(rows * even), 0x1234), want(y.size());
-      Run(k.to_bf16, ToBF16Args{x.data(), y.data(), rows, cols, cols, even}, true);
-      for (int64_t r = 0; r < rows; ++r) {
-        for (int64_t c = 0; c < cols; ++c)
-          want[PlaceOfBF16(k, rows, even, r, c)] = ToBF16(x[static_cast<size_t>(r * cols + c)]);
+      for (const int32_t transposed : {0, 1}) {
+        where = std::string(k.isa) + " to_bf16 " + std::to_string(cols) + (transposed ? " T" : "");
+        const int64_t even = (cols + 1) / 2 * 2, stride = transposed ? rows : cols;
+        vector<float> x(static_cast<size_t>(rows * cols)), turned(x.size()), y32(x.size());
+        for (float& v : x) v = FromBits(static_cast<uint32_t>(Random()));
+        if (!x.empty()) x[0] = FromBits(0x3f808000), x.back() = FromBits(0x7f800001);
+        vector<uint16_t> y(static_cast<size_t>(rows * even), 0x1234), want(y.size());
+        Run(k.to_bf16, ToBF16Args{x.data(), y.data(), rows, cols, stride, even, transposed}, true);
+        for (int64_t r = 0; r < rows; ++r) {
+          for (int64_t c = 0; c < cols; ++c) {
+            const float from = x[static_cast<size_t>(transposed ? c * rows + r : r * cols + c)];
+            want[PlaceOfBF16(k, rows, even, r, c)] = ToBF16(from);
+            turned[static_cast<size_t>(r * cols + c)] = from;
+          }
+        }
+        Check(y == want, "value");
+        if (!transposed) continue;
+        Run(k.transpose, TransposeArgs{x.data(), y32.data(), rows, cols, rows, cols}, true);
+        Check(SameBits(y32, turned), "transposed");
       }
-      Check(y == want, "value");
     }
   }
 }
