@@ -153,7 +153,9 @@ if (values.install) {
     copyFileSync(at('q8', file), path.join(target, file));
   }
 }
-const { tokens } = JSON.parse(
-  readFileSync(at('model/metrics.jsonl'), 'utf8').trim().split('\n').at(-1) ?? '{}',
-);
+const { tokens } = readFileSync(at('model/metrics.jsonl'), 'utf8')
+  .trim()
+  .split('\n')
+  .map((line) => JSON.parse(line))
+  .findLast(({ type }) => type === 'step');
 process.stdout.write(`${at('q8')}: ${steps} steps, ${tokens} tokens\n`);
