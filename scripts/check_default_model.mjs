@@ -1,5 +1,5 @@
 // node scripts/check_default_model.mjs BOOKS [MODEL]: prints what the built-in model's card says of it. BOOKS is a directory with
-// train/ and valid/. Bits per byte: all bits over all bytes of the files of valid/, as `triga eval` defines them for each. Text: of 20 seeds,
+// train/ and valid/. Bits per byte: all bits over all bytes of the files of valid/, as `triga eval` defines them for each; and the same with \r\n as \n. Text: of 20 seeds,
 // 200 tokens each after "Once upon a time": the greatest share of 4-grams of words that a text says again, and the share of words that the
 // training books have.
 import { readdirSync, readFileSync, statSync } from 'node:fs';
@@ -18,13 +18,19 @@ const files = (/** @type {string} */ folder) =>
 const wordsOf = (/** @type {string} */ text) => text.toLowerCase().match(/\p{L}+(?:['’]\p{L}+)*/gu) ?? [];
 
 const model = await loadTextModel(source);
-let bits = 0;
-let bytes = 0;
-for (const text of files('valid')) {
-  const result = await evaluateText(model, text);
-  bits += result.bitsPerByte * result.bytes;
-  bytes += result.bytes;
+/** All bits over all bytes. */
+async function bitsPerByte(/** @type {string[]} */ texts) {
+  let [bits, bytes] = [0, 0];
+  for (const text of texts) {
+    const result = await evaluateText(model, text);
+    bits += result.bitsPerByte * result.bytes;
+    bytes += result.bytes;
+  }
+  return bits / bytes;
 }
+const raw = files('valid');
+const ofFiles = await bitsPerByte(raw);
+const ofLines = await bitsPerByte(raw.map((text) => text.replaceAll('\r\n', '\n')));
 
 const known = new Set(files('train').flatMap(wordsOf));
 /** @type {string[]} */
@@ -45,8 +51,8 @@ const words = texts.flatMap((text) => wordsOf(text).slice(0, -1));
 process.stdout.write(
   `${JSON.stringify(
     {
-      bitsPerByte: bits / bytes,
-      bytes,
+      bitsPerByte: ofFiles,
+      bitsPerByteOfPlainLines: ofLines,
       repeated4grams: Math.max(...repeated),
       knownWords: words.filter((word) => known.has(word)).length / words.length,
       unknown: [...new Set(words.filter((word) => !known.has(word)))],

@@ -4,7 +4,7 @@
 // replaces lib/models/default/.
 //
 // 1. A byte-level BPE vocabulary of 8192, of which <|endoftext|> begins and ends texts.
-// 2. The books as tokens, raw: headings stay, as the books that the model is measured on have them, too.
+// 2. The books as tokens. Headings stay, as the books that the model is measured on have them, too; line ends become \n.
 // 3. A Llama of 7.2 million parameters: first rows of 256 tokens at a constant learning rate, then, while it falls, rows of 512.
 // 4. Weights as q8.
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -4,7 +4,7 @@ import type { Value } from '../ir/value.js';
 import { add, mul, sub } from './binary.js';
 import { meanLast } from './mean_last.js';
 import { scalar } from './scalar.js';
-import { sumRows } from './sum_rows.js';
+import { sumTo } from './sum_to.js';
 import { unary } from './unary.js';
 
 const layerNormGradOp = defineOp({
@@ -23,7 +23,7 @@ const layerNormGradOp = defineOp({
     const h = mul(centered, scale);
     const g = mul(dy, weight);
     const dx = mul(scale, sub(sub(g, meanLast(g)), mul(h, meanLast(mul(g, h)))));
-    return { dx, dweight: sumRows(mul(dy, h)), dbias: sumRows(dy) };
+    return { dx, dweight: sumTo(mul(dy, h), weight.shape), dbias: sumTo(dy, weight.shape) };
   },
 });
 

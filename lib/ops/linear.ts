@@ -3,8 +3,8 @@ import { defineOp, f32 } from '../ir/define_op.js';
 import { expectShape, ShapeError, showType, sizeOf } from '../ir/shape.js';
 import type { Value } from '../ir/value.js';
 import { type Compute, matmul, roundedOperand } from './matmul.js';
-import { reduce } from './reduce.js';
 import { reshape } from './reshape.js';
+import { sumTo } from './sum_to.js';
 
 /** `compute`: what x and w are rounded to before they are multiplied, where w is stored in f32 (training). */
 type LinearAttrs = { readonly compute?: 'bf16' };
@@ -33,7 +33,7 @@ const linearOp = defineOp({
     return {
       x: reshape(matmul(rows, w, { compute }), x.shape),
       w: matmul(rows, rowsOf(x), { transposeA: true, compute }),
-      ...(bias && { bias: reshape(reduce('sum', rows, 0), bias.shape) }),
+      ...(bias && { bias: sumTo(rows, bias.shape) }),
     };
   },
   onnx({ inputs: { x, w, bias }, attrs: { compute }, outputs: { y }, onnx }) {

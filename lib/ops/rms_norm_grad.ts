@@ -4,7 +4,7 @@ import type { Value } from '../ir/value.js';
 import { add, mul, sub } from './binary.js';
 import { meanLast } from './mean_last.js';
 import { scalar } from './scalar.js';
-import { sumRows } from './sum_rows.js';
+import { sumTo } from './sum_to.js';
 import { unary } from './unary.js';
 
 const rmsNormGradOp = defineOp({
@@ -21,7 +21,7 @@ const rmsNormGradOp = defineOp({
     const scale = unary('rsqrt', add(meanLast(mul(x, x)), scalar(x, eps)));
     const h = mul(x, scale);
     const g = mul(dy, weight);
-    return { dx: mul(scale, sub(g, mul(h, meanLast(mul(g, h))))), dweight: sumRows(mul(dy, h)) };
+    return { dx: mul(scale, sub(g, mul(h, meanLast(mul(g, h))))), dweight: sumTo(mul(dy, h), weight.shape) };
   },
 });
 

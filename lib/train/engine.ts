@@ -56,7 +56,7 @@ export interface UpdateRule {
 const pieceLength = 2 ** 20;
 
 /**
- * A model that learns: its weights, optimizer moments and gradients are states of one session, and three graphs work on them.
+ * A model that learns: its weights, optimizer moments and gradients are states of one session, and four graphs work on them.
  * Calls must not overlap.
  */
 export class TrainingEngine {
