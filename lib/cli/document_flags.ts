@@ -11,6 +11,7 @@ export type DocumentFlags = Pick<
   | 'format'
   | 'field'
   | 'separator'
+  | 'normalize'
   | 'boilerplate'
   | 'minLength'
   | 'maxLength'
@@ -30,6 +31,7 @@ export function addDocumentFlags(command: Command): void {
     )
     .option('--field <name>', 'Field of a line of JSONL that has the text (default: text)')
     .option('--separator <text>', 'What stands between documents of a text file, such as <|endoftext|>')
+    .option('--no-normalize', 'Keep line ends, forms of Unicode, and control characters')
     .option('--no-boilerplate', 'Keep licences of Project Gutenberg and front matter')
     .option('--no-repetition', 'Keep texts that say the same again and again')
     .option('--no-deduplicate', 'Keep texts that came before')
@@ -44,8 +46,8 @@ const count = (flag: string, most: number, doc: string): Option =>
 
 /** The options that flags gave. */
 export function documentOptionsOf(flags: DocumentFlags): DocumentFlags {
-  const { format, field, separator, boilerplate, minLength, maxLength } = flags;
+  const { format, field, separator, normalize, boilerplate, minLength, maxLength } = flags;
   const { repetition, deduplicate, maxDocumentBytes, threads } = flags;
-  const all = { format, field, separator, boilerplate, minLength, maxLength, repetition, deduplicate };
-  return { ...all, maxDocumentBytes, threads };
+  const clean = { normalize, boilerplate, minLength, maxLength, repetition, deduplicate };
+  return { format, field, separator, ...clean, maxDocumentBytes, threads };
 }

@@ -3,6 +3,8 @@ import type { DropReason } from './drop_reasons.js';
 import type { InputFormat } from './input_files.js';
 
 export interface CleanSettings {
+  /** Whether line ends become \n, Unicode NFC, and control characters and white space around the text go. */
+  readonly normalize: boolean;
   /** Whether Project Gutenberg's header and licence, and the front matter of Markdown, are cut off. */
   readonly boilerplate: boolean;
   /** In UTF-16 code units of the cleaned text. */
@@ -18,31 +20,31 @@ export type Cleaned = { readonly text: string } | { readonly drop: DropReason };
 /** C0 and C1 but tab and newline, byte order marks, and code points that are no characters. */
 const controls = /(?![\t\n])[\p{Cc}\ufeff\ufffe\uffff]/gu;
 
-/**
- * Cleans a document: lines end in \n, Unicode is NFC, control characters and white space around the text are gone, and what
- * `settings` ask for. A pure function.
- */
+/** Cleans a document as `settings` ask. A pure function. */
 export function cleanText(raw: string, format: InputFormat, settings: CleanSettings): Cleaned {
-  let text = raw.includes('\r') ? raw.replace(/\r\n?/g, '\n') : raw;
-  // Most texts have none, and to look costs less than to replace.
-  if (text.search(controls) >= 0) text = text.replace(controls, '');
-  text = text.normalize('NFC');
+  let text = settings.normalize ? normalized(raw) : raw;
   if (settings.boilerplate) text = withoutBoilerplate(text, format);
-  text = text.trim();
-  if (text === '') return { drop: 'empty' };
+  if (settings.normalize) text = text.trim();
+  if (text.trim() === '') return { drop: 'empty' };
   if (text.length < settings.minLength) return { drop: 'too_short' };
   if (text.length > settings.maxLength) return { drop: 'too_long' };
   if (settings.repetition && isRepetitive(text)) return { drop: 'repetitive' };
   return { text };
 }
 
+function normalized(raw: string): string {
+  const text = raw.includes('\r') ? raw.replace(/\r\n?/g, '\n') : raw;
+  // Most texts have none, and to look costs less than to replace.
+  return (text.search(controls) >= 0 ? text.replace(controls, '') : text).normalize('NFC');
+}
+
 const gutenbergStart = /^.*\*\*\* ?START OF (?:THE|THIS) PROJECT GUTENBERG E(?:BOOK|TEXT).*$/im;
 const gutenbergEnd =
   /^.*(?:\*\*\* ?END OF (?:THE|THIS) PROJECT GUTENBERG E(?:BOOK|TEXT)|End of (?:the )?Project Gutenberg(?:'s|’s)? ).*$/im;
 /** YAML between lines of `---`, or TOML between lines of `+++`. */
-const frontMatter = /^\s*(---|\+\+\+)[ \t]*\n(?:[^\n]*\n)*?\1[ \t]*(?:\n|$)/;
+const frontMatter = /^\s*(---|\+\+\+)[ \t]*\r?\n(?:[^\n]*\n)*?\1[ \t]*(?:\r?\n|$)/;
 /** Headings that are fields ("# Title: …"), ended by a rule. */
-const headingFields = /^\s*(?:#{1,6} [\p{L} ]{1,30}:[^\n]*\n\s*)+(?:-{3,}|\*{3,}|_{3,})[ \t]*(?:\n|$)/u;
+const headingFields = /^\s*(?:#{1,6} [\p{L} ]{1,30}:[^\n]*\n\s*)+(?:-{3,}|\*{3,}|_{3,})[ \t]*(?:\r?\n|$)/u;
 const longestFrontMatter = 1 << 16;
 
 function withoutBoilerplate(text: string, format: InputFormat): string {

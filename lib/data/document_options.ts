@@ -12,6 +12,11 @@ export interface DocumentOptions {
   readonly field?: string | undefined;
   /** What stands between two documents of a text file, such as `<|endoftext|>`. Default: a file is one document. */
   readonly separator?: string | undefined;
+  /**
+   * Whether line ends become \n, Unicode NFC, and control characters and white space around the text go. Default true; false is for
+   * models that are to know texts as their files have them.
+   */
+  readonly normalize?: boolean | undefined;
   /** Whether Project Gutenberg's header and licence, and the front matter of Markdown, are cut off. Default true. */
   readonly boilerplate?: boolean | undefined;
   /** Least length of a cleaned document, in UTF-16 code units. Default 1. */
@@ -47,6 +52,7 @@ const documentNames = [
   'format',
   'field',
   'separator',
+  'normalize',
   'boilerplate',
   'minLength',
   'maxLength',
@@ -76,6 +82,7 @@ export function documentSettings(
     field,
     separator,
     clean: {
+      normalize: options.normalize ?? true,
       boilerplate: options.boilerplate ?? true,
       repetition: options.repetition ?? true,
       minLength: length('minLength', 1),

@@ -121,12 +121,23 @@ describe('bad input', () => {
 });
 
 describe('cleanText', () => {
-  const settings = { boilerplate: true, repetition: true, minLength: 1, maxLength: 1e6 };
+  const settings = { normalize: true, boilerplate: true, repetition: true, minLength: 1, maxLength: 1e6 };
   const text = (raw: string, format: 'text' | 'markdown' = 'text'): unknown =>
     cleanText(raw, format, settings);
 
   test('line ends, control characters, NFC', () => {
     expect(text('\ufeffa\r\nb\rc\u0000\u0085d\te\u0301 ')).toEqual({ text: 'a\nb\ncd\t\u00e9' });
+  });
+
+  test('what is not normalized stays as it is', () => {
+    const raw = { ...settings, normalize: false };
+    const odd = ' a\r\nb\rc\u0085d\te\u0301\r\n';
+    expect(cleanText(odd, 'text', raw)).toEqual({ text: odd });
+    expect(cleanText(' \r\n\t', 'text', raw)).toEqual({ drop: 'empty' });
+    const page = '---\r\ntitle: X\r\n---\r\nbody\r\n';
+    expect(cleanText(page, 'markdown', raw)).toEqual({ text: 'body\r\n' });
+    const fields = '# Title: Fables\r\n\r\n## Author: Aesop\r\n\r\n-------\r\nA fox\r\n';
+    expect(cleanText(fields, 'markdown', raw)).toEqual({ text: 'A fox\r\n' });
   });
 
   test("Project Gutenberg's frame", () => {

@@ -9,7 +9,7 @@ import { odd } from './odd_text.js';
 import { scratchFolder } from './scratch.js';
 
 const scratch = scratchFolder();
-const clean = { boilerplate: true, repetition: false, minLength: 1, maxLength: 2 ** 31 - 1 };
+const clean = { normalize: true, boilerplate: true, repetition: false, minLength: 1, maxLength: 2 ** 31 - 1 };
 
 interface Trained {
   readonly model: { readonly vocab: Record<string, number>; readonly merges: [string, string][] };
