@@ -204,6 +204,8 @@ Step LoadActivationGrad(const StepLoader&);
 Step LoadAdamw(const StepLoader&);
 Step LoadCrossEntropy(const StepLoader&);
 Step LoadCrossEntropyGrad(const StepLoader&);
+Step LoadLinearCrossEntropy(const StepLoader&);
+Step LoadLinearCrossEntropyGrad(const StepLoader&);
 Step LoadEma(const StepLoader&);
 Step LoadEmbeddingGrad(const StepLoader&);
 Step LoadEmbeddingRows(const StepLoader&);

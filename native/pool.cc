@@ -246,6 +246,8 @@ void Pool::Work(int thread) {
   PrepareThread();
   int idle = 0;
   while (true) {
+    // Read before the look for tiles: a step that begins after the look, and before the sleep, has another number.
+    const uint64_t seen = claim_.load(std::memory_order_seq_cst);
     if (RunTiles(thread)) {
       idle = 0;
     } else if (++idle < kSpins) {
@@ -253,7 +255,6 @@ void Pool::Work(int thread) {
     } else if (idle < kSpins + kYields) {
       std::this_thread::yield();
     } else {
-      const uint64_t seen = claim_.load(std::memory_order_seq_cst);
       std::unique_lock<std::mutex> lock(sleep_mutex_);
       sleepers_.fetch_add(1, std::memory_order_seq_cst);
       sleep_ready_.wait(lock, [this, seen] {

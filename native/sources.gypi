@@ -18,6 +18,7 @@
       "native/steps.cc",
       "native/steps_attention.cc",
       "native/steps_basic.cc",
+      "native/steps_cross_entropy.cc",
       "native/steps_int8.cc",
       "native/steps_linear.cc",
       "native/steps_matmul.cc",

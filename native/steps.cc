@@ -38,6 +38,8 @@ Step LoadStep(const StepLoader& loader, const std::string& kernel) {
       {"adamw", LoadAdamw},
       {"cross_entropy", LoadCrossEntropy},
       {"cross_entropy_grad", LoadCrossEntropyGrad},
+      {"linear_cross_entropy", LoadLinearCrossEntropy},
+      {"linear_cross_entropy_grad", LoadLinearCrossEntropyGrad},
       {"ema", LoadEma},
       {"embedding_grad", LoadEmbeddingGrad},
       {"embedding_rows", LoadEmbeddingRows},

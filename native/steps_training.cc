@@ -1,4 +1,4 @@
-// Steps of losses and of the gradients of norms, activations and tables.
+// Steps of training: the gradients of norms, activations and tables.
 #include <string>
 
 #include "kernels/cpu/kernel_training.h"
@@ -7,30 +7,6 @@
 
 namespace triga {
 namespace {
-
-// Inputs logits, labels; attribute smoothing. What is left out is where the result goes.
-std::function<CrossEntropyArgs(const RunContext&)> LoadLabelled(const StepLoader& l) {
-  const int32_t logits = l.In(0, DType::kF32), labels = l.In(1, DType::kI32);
-  l.Expect(l.Rank(logits) == 2, "rows of logits");
-  l.ExpectNumberARow(labels, logits);
-  const float smoothing = static_cast<float>(l.Attr(0));
-  l.CheckNumbers(l.Key("labels", {logits, labels}), {labels}, [=](const RunContext& c) {
-    for (int64_t i = 0; i < c.Count(labels); ++i) {
-      const int32_t label = c.I32(labels)[i];
-      if (label != kIgnored && (label < 0 || label >= c.Size(logits, 1))) {
-        throw EngineError(ErrorCode::kInvalidArgument, "cross_entropy: expected labels from 0 to " +
-                                                           std::to_string(c.Size(logits, 1) - 1) +
-                                                           ", or " + std::to_string(kIgnored) +
-                                                           " where there is none, got " +
-                                                           std::to_string(label));
-      }
-    }
-  });
-  return [=](const RunContext& c) {
-    return CrossEntropyArgs{c.F32(logits),     c.I32(labels),     nullptr,
-                            c.Size(logits, 0), c.Size(logits, 1), smoothing};
-  };
-}
 
 // Inputs x, weight, dy; outputs dx, dweight, with `layer` dbias, and room for the parts of each; attribute eps.
 Step LoadNormGrad(const StepLoader& l, const Kernel<NormGradArgs>& kernel, bool layer) {
@@ -68,34 +44,6 @@ Activation FunctionOf(const StepLoader& l) {
 }
 
 }  // namespace
-
-Step LoadCrossEntropy(const StepLoader& l) {
-  const auto labelled = LoadLabelled(l);
-  const int32_t loss = l.Out(0, DType::kF32);
-  l.ExpectNumberARow(loss, l.In(0, DType::kF32));
-  const Kernel<CrossEntropyArgs> kernel = l.kernels.training->cross_entropy;
-  return {"",
-          [=](const RunContext& c) {
-            CrossEntropyArgs a = labelled(c);
-            a.loss = c.F32(loss);
-            c.Run(kernel, a);
-          },
-          nullptr};
-}
-
-// Also an input dloss.
-Step LoadCrossEntropyGrad(const StepLoader& l) {
-  const auto labelled = LoadLabelled(l);
-  const int32_t dloss = l.In(2, DType::kF32), dlogits = l.Out(0, DType::kF32);
-  l.ExpectNumberARow(dloss, l.In(0, DType::kF32));
-  l.ExpectSameShape(l.In(0, DType::kF32), dlogits);
-  const Kernel<CrossEntropyGradArgs> kernel = l.kernels.training->cross_entropy_grad;
-  return {"",
-          [=](const RunContext& c) {
-            c.Run(kernel, CrossEntropyGradArgs{labelled(c), c.F32(dloss), c.F32(dlogits)});
-          },
-          nullptr};
-}
 
 Step LoadRmsNormGrad(const StepLoader& l) {
   return LoadNormGrad(l, l.kernels.training->rms_norm_grad, false);

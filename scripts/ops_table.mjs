@@ -35,8 +35,8 @@ function gradient(op) {
 
 function onnx(op) {
   if (typeof op.onnx === 'function') return 'yes';
-  if (op.kind === 'composite') return 'composed';
-  return op.onnx?.excluded ? note(`${op.name}, ONNX: ${op.onnx.excluded}.`) : missing;
+  if (op.onnx?.excluded) return note(`${op.name}, ONNX: ${op.onnx.excluded}.`);
+  return op.kind === 'composite' ? 'composed' : missing;
 }
 
 function cpu(op, level) {

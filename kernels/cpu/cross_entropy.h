@@ -7,23 +7,22 @@
 namespace triga {
 namespace {
 
+inline float loss_of_row(const CrossEntropyArgs& a, const float* x, int32_t label, const RowStats& s) {
+  // Distances from the greatest are summed up, which are as small as the loss.
+  float loss = ::logf(s.sum_exp) + (1.0f - a.smoothing) * (s.max - x[label]);
+  if (a.smoothing != 0) {
+    const float mean = reduce_sum(x, a.cols) / static_cast<float>(a.cols);
+    loss += a.smoothing * (s.max - mean);
+  }
+  return loss;
+}
+
 inline int64_t cross_entropy_tiles(const CrossEntropyArgs& a) { return a.rows; }
 inline void cross_entropy_run(const CrossEntropyArgs& a, int64_t begin, int64_t end, void*) {
   for (int64_t r = begin; r < end; ++r) {
     const int32_t label = a.labels[r];
-    if (label == kIgnored) {
-      a.loss[r] = 0;
-      continue;
-    }
     const float* x = a.logits + r * a.cols;
-    const RowStats s = row_stats(x, a.cols);
-    // Distances from the greatest are summed up, which are as small as the loss.
-    float loss = ::logf(s.sum_exp) + (1.0f - a.smoothing) * (s.max - x[label]);
-    if (a.smoothing != 0) {
-      const float mean = reduce_sum(x, a.cols) / static_cast<float>(a.cols);
-      loss += a.smoothing * (s.max - mean);
-    }
-    a.loss[r] = loss;
+    a.loss[r] = label == kIgnored ? 0 : loss_of_row(a, x, label, row_stats(x, a.cols));
   }
 }
 
@@ -37,10 +36,12 @@ inline void cross_entropy_grad_run(const CrossEntropyGradArgs& g, int64_t begin,
     const float* x = a.logits + r * a.cols;
     float* dx = g.dlogits + r * a.cols;
     if (label == kIgnored) {
+      if (a.loss) a.loss[r] = 0;
       for (int64_t i = 0; i < a.cols; i += 16) store_upto(F32x16::zero(), dx + i, a.cols - i);
       continue;
     }
     const RowStats s = row_stats(x, a.cols);
+    if (a.loss) a.loss[r] = loss_of_row(a, x, label, s);
     const F32x16 shift = F32x16::set(s.max), d = F32x16::set(g.dloss[r]);
     const F32x16 inverse = F32x16::set(1.0f / s.sum_exp);
     for (int64_t i = 0; i < a.cols; i += 16) {

@@ -109,11 +109,12 @@ struct CrossEntropyArgs {
   float smoothing;
 };
 
-// dlogits = dloss · (softmax − (1 − s) · onehot − s / cols); label kIgnored: 0. `loss` is not used. Tiles: rows.
+// dlogits = dloss · (softmax − (1 − s) · onehot − s / cols); label kIgnored: 0. The loss too, where there is room
+// for it. Tiles: rows.
 struct CrossEntropyGradArgs {
   CrossEntropyArgs forward;
   const float* dloss;  // [rows]
-  float* dlogits;      // as logits
+  float* dlogits;      // as logits; may be logits
 };
 
 // With h the normalized x, r its factor and g = dy · weight. rms: dx = r · (g − h · mean(g · h)); layer: dx = r · (g − mean(g) − h ·

@@ -8,12 +8,9 @@ import { unaryFunctions } from '../ops/unary.js';
 import { unaryDerivatives } from '../ops/unary_grad.js';
 import type { KernelCall, Operand, ParamRequest } from '../plan/kernel_call.js';
 import { layoutLowerings } from './layout_lowering.js';
-import { attr, indexOf, input, type Lowering, plain } from './lowering.js';
+import { attr, indexOf, input, type Lowering, panel, plain } from './lowering.js';
 import { pictureLowerings } from './picture_lowering.js';
 import { trainingLowerings } from './training_lowering.js';
-
-/** Output columns of a weight panel: kPanel in kernels/cpu/kernel.h. */
-const panel = 16;
 
 const weights = (...parts: readonly Value[]): ParamRequest => ({ layout: 'panels', gated: false, parts });
 interface LinearParts {

@@ -2,6 +2,9 @@ import { ShapeError } from '../ir/shape.js';
 import type { Node, Value } from '../ir/value.js';
 import type { KernelCall } from '../plan/kernel_call.js';
 
+/** Output columns of a weight panel: kPanel in kernels/cpu/kernel.h. */
+export const panel = 16;
+
 /** Makes a value that only the plan knows: room that a kernel works in. */
 type MakeRoom = (dtype: Value['dtype'], shape: Value['shape']) => Value;
 

@@ -68,8 +68,8 @@ export interface Composite<I extends readonly string[], A extends Attrs, O exten
   decompose(inputs: Named<I, Value>, attrs: A): Readonly<Record<O, Value>>;
   /** Left out: the decomposition is differentiated. */
   readonly gradient?: Gradient<I, A, O>;
-  /** Left out: the decomposition is lowered. */
-  readonly onnx?: OnnxLowering<I, A, O>;
+  /** Left out: the decomposition is lowered. Excluded: as for a primitive. */
+  readonly onnx?: OnnxLowering<I, A, O> | Excluded;
 }
 
 export type OpSpec<I extends readonly string[], A extends Attrs, O extends string> =

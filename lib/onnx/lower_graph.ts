@@ -25,7 +25,7 @@ export interface LowerOptions {
   readonly param: (value: Value) => StoredParam;
 }
 
-const isExcluded = (op: AnyOp): boolean => op.kind === 'primitive' && typeof op.onnx !== 'function';
+const isExcluded = (op: AnyOp): boolean => op.onnx !== undefined && 'excluded' in op.onnx;
 
 /**
  * Lowers a graph to ONNX operators: composites that have no lowering of their own are decomposed first. The result depends on

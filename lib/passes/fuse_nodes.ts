@@ -9,7 +9,7 @@ export interface Fusion<I, A> {
   readonly attrs: A;
 }
 
-/** Puts a fused op, which `apply` applies, in the place of each node that `match` has a fusion for; what it drew in is left, unused. */
+/** Puts a fused op, which `apply` applies, in the place of each node of one output that `match` has a fusion for; what it drew in is left, unused. */
 export function fuseNodes<I, A>(
   graph: Graph,
   match: (m: Matcher, node: Node) => Fusion<I, A> | undefined,
@@ -27,7 +27,8 @@ export function fuseNodes<I, A>(
     }
     const given = Object.entries(fusion.inputs as Readonly<Record<string, Value | undefined>>);
     const inputs = Object.fromEntries(given.map(([name, v]) => [name, v && r.get(v)]));
-    r.set(node.outputs.y as Value, apply(inputs as I, fusion.attrs));
+    const [y] = Object.values(node.outputs) as [Value];
+    r.set(y, apply(inputs as I, fusion.attrs));
   }
   return r.finish();
 }

@@ -11,6 +11,9 @@ export interface Trainable {
   readonly weights: ReadonlyMap<string, Value>;
 }
 
+/** Ops of x [T, K] and a weight w [N, K] that can round both. */
+const products: readonly string[] = ['linear', 'linear_cross_entropy'];
+
 /**
  * Makes the parameters that `trains` names trainable; the others stay as they are. Products with trainable weights are computed in
  * `compute`. The first version of a state is its value in this run.
@@ -25,7 +28,7 @@ export function makeTrainable(source: Graph, trains: (name: string) => boolean, 
   });
   for (const node of source.nodes) {
     const inputs = r.inputs(node);
-    const trained = node.op === 'linear' && inputs.w?.kind === 'state' && compute === 'bf16';
+    const trained = products.includes(node.op) && inputs.w?.kind === 'state' && compute === 'bf16';
     if (trained) r.replace(node, applyOp(opNamed(node.op), inputs, { ...node.attrs, compute }));
     else r.copy(node);
   }

@@ -1,6 +1,7 @@
 import type { Graph } from '../ir/graph.js';
 import { eliminateDead } from './eliminate_dead.js';
 import { fuseConv2d } from './fuse_conv2d.js';
+import { fuseCrossEntropy } from './fuse_cross_entropy.js';
 import { fuseGate } from './fuse_gate.js';
 import { fuseLinear } from './fuse_linear.js';
 import { fuseMatmulAdd } from './fuse_matmul_add.js';
@@ -19,7 +20,7 @@ export const inferencePasses: readonly { readonly name: string; readonly run: (g
 ];
 
 /** The rewrites of a forward graph before it is differentiated: what they fuse has a gradient of its own. */
-export const prepareForTraining = (graph: Graph): Graph => eliminateDead(fuseGate(graph));
+export const prepareForTraining = (graph: Graph): Graph => eliminateDead(fuseCrossEntropy(fuseGate(graph)));
 
 /** Runs the passes one by one, and gives the graph after each. */
 export function* passByPass(graph: Graph): Generator<{ readonly graph: Graph; readonly pass: string }> {

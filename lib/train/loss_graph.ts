@@ -9,6 +9,7 @@ import { mul } from '../ops/binary.js';
 import { crossEntropy } from '../ops/cross_entropy.js';
 import type { Compute } from '../ops/matmul.js';
 import { reduce } from '../ops/reduce.js';
+import { shareLoss } from '../passes/fuse_cross_entropy.js';
 import { makeTrainable } from '../passes/make_trainable.js';
 import { prepareForTraining } from '../passes/pipeline.js';
 
@@ -45,26 +46,32 @@ export function buildLossGraph<C extends TextConfig>(
   const forward = new Graph();
   const scope = new Scope(forward, () => 'f32');
   const hidden = family.forward(scope, config, new SequenceInputs(forward));
+  const logits = family.head(scope, config, hidden.at(-1) as Value);
+  const losses = crossEntropy(logits, forward.input('labels', 'i32', ['T']), options.labelSmoothing); // [T]
+  const loss = reduce('sum', mul(losses, forward.input('loss_weights', 'f32', ['T'])), 0); // [1]
   hidden.forEach((rows, i) => {
     forward.output(`hidden.${i}`, rows);
   });
-  forward.output('logits', family.head(scope, config, hidden.at(-1) as Value));
+  forward.output('loss', loss);
   const { graph, weights } = makeTrainable(prepareForTraining(forward), () => true, options.compute);
-  const { logits, ...kept } = Object.fromEntries(graph.outputs) as Record<string, Value> & {
-    readonly logits: Value;
+  const { loss: trained, ...kept } = Object.fromEntries(graph.outputs) as Record<string, Value> & {
+    readonly loss: Value;
   };
   graph.outputs.clear();
-  const labels = graph.input('labels', 'i32', ['T']);
-  const losses = crossEntropy(logits, labels, options.labelSmoothing); // [T]
-  const loss = reduce('sum', mul(losses, graph.input('loss_weights', 'f32', ['T'])), 0); // [1]
-  graph.output('loss', loss);
+  graph.output('loss', trained);
   const states = [...weights.values()];
-  if (options.gradients) {
-    gradients(loss, states, {
-      ...(options.recompute ? { keep: Object.values(kept) } : {}),
-      onGradient: ({ name, shape }, gradient) =>
-        accumulate(graph.state(gradientState(name), 'f32', shape), gradient),
-    });
-  }
-  return { graph, weights: new Map(states.map(({ name, shape }) => [name, shape as number[]])) };
+  const shapes = new Map(states.map(({ name, shape }) => [name, shape as number[]]));
+  if (!options.gradients) return { graph, weights: shapes };
+  gradients(trained, states, {
+    ...(options.recompute ? { keep: [...Object.values(kept), ...headRows(graph)] } : {}),
+    onGradient: ({ name, shape }, gradient) =>
+      accumulate(graph.state(gradientState(name), 'f32', shape), gradient),
+  });
+  return { graph: shareLoss(graph), weights: shapes };
 }
+
+/** The rows of the output layer and their losses: kept, so that the loss and its gradient are of the same rows. */
+const headRows = (graph: Graph): Value[] =>
+  graph.nodes
+    .filter(({ op }) => op === 'linear_cross_entropy')
+    .flatMap(({ inputs, outputs }) => [inputs.x as Value, outputs.loss as Value]);

@@ -1,11 +1,10 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { defaultModel } from '../../lib/generate/model_source.js';
-import { evaluateText, loadTextModel, type TextModel } from '../../lib/index.js';
+import { loadTextModel, type TextModel } from '../../lib/index.js';
 
 const mostBytes = 8_000_000;
-const books = path.resolve('../shared/data/books/valid');
 
 describe('the built-in model', () => {
   let model: TextModel;
@@ -36,21 +35,4 @@ describe('the built-in model', () => {
     const words = a?.text.match(/\p{L}+/gu) ?? [];
     expect(words.length).toBeGreaterThan(20);
   });
-
-  test.skipIf(!existsSync(books))(
-    'predicts books that it has not seen as its card says',
-    async () => {
-      const card = readFileSync(path.join(defaultModel, 'README.md'), 'utf8');
-      const said = Number(card.match(/([\d.]+) bits per byte/)?.[1]);
-      let [bits, bytes] = [0, 0];
-      for (const name of readdirSync(books).filter((file) => file.endsWith('.md'))) {
-        const text = readFileSync(path.join(books, name), 'utf8').replaceAll('\r\n', '\n');
-        const result = await evaluateText(model, text);
-        bits += result.bitsPerByte * result.bytes;
-        bytes += result.bytes;
-      }
-      expect(Math.abs(bits / bytes - said)).toBeLessThan(0.005);
-    },
-    300_000,
-  );
 });

@@ -22,7 +22,7 @@ import { suites } from '../suites/all.js';
 import type { Sample } from '../suites/suite.js';
 
 const training = [...allOps.values()]
-  .filter((op) => op.kind === 'primitive' && 'excluded' in op.onnx && /^training/.test(op.onnx.excluded))
+  .filter((op) => op.onnx && 'excluded' in op.onnx && /^training/.test(op.onnx.excluded))
   .map(({ name }) => name);
 
 /** What a device does not run: ops, and of those that it has, samples. */

@@ -8,6 +8,7 @@ import { mistral } from '../../lib/models/mistral.js';
 import { qwen2 } from '../../lib/models/qwen2.js';
 import { qwen3 } from '../../lib/models/qwen3.js';
 import { buildTextGraph, type TextGraphOptions } from '../../lib/models/text_graph.js';
+import { buildLossGraph, type LossGraphOptions } from '../../lib/train/loss_graph.js';
 import { configReader } from '../../lib/weights/config.js';
 import { floats, named } from '../random.js';
 import type { Program } from '../replay.js';
@@ -48,6 +49,15 @@ const encoderDecoder = {
   decoder_ffn_dim: 40,
   scale_embedding: true,
 };
+
+/** A Llama's loss and gradients, as training builds them. */
+export const tinyLossGraph = (options: Pick<LossGraphOptions, 'recompute'>): Graph =>
+  buildLossGraph(llama, llama.readConfig(configReader(shared as never, 'config.json')), {
+    compute: 'f32',
+    labelSmoothing: 0,
+    gradients: true,
+    ...options,
+  }).graph;
 
 /** What puts the source of an encoder-decoder into the cache. */
 export const tinyEncoder = (): Graph => graphOf(blenderbot, encoderDecoder, undefined, 'encode');

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { gradients } from '../../lib/autodiff/gradients.js';
 import { lowerForCpu } from '../../lib/exec/cpu.js';
 import { runGraph } from '../../lib/exec/run_graph.js';
 import { Graph } from '../../lib/ir/graph.js';
@@ -6,13 +7,17 @@ import type { Value } from '../../lib/ir/value.js';
 import { verify } from '../../lib/ir/verify.js';
 import { activation } from '../../lib/ops/activation.js';
 import { add, mul } from '../../lib/ops/binary.js';
+import { crossEntropy } from '../../lib/ops/cross_entropy.js';
 import { linear } from '../../lib/ops/linear.js';
 import { matmul } from '../../lib/ops/matmul.js';
+import { reduce } from '../../lib/ops/reduce.js';
 import { eliminateDead } from '../../lib/passes/eliminate_dead.js';
+import { shareLoss } from '../../lib/passes/fuse_cross_entropy.js';
 import { fuseMatmulAdd } from '../../lib/passes/fuse_matmul_add.js';
 import { makeTrainable } from '../../lib/passes/make_trainable.js';
 import { prepareForTraining } from '../../lib/passes/pipeline.js';
 import { floats, named } from '../random.js';
+import { tinyLossGraph } from './tiny_models.js';
 
 const ops = (graph: Graph): string[] => graph.nodes.map(({ op }) => op);
 
@@ -99,4 +104,37 @@ test('products share what their operands are made into', async () => {
     [1, 0],
   ]);
   expect(products[0]?.outputs[2]).toBe(products[1]?.outputs[2]);
+});
+
+describe('cross-entropy of the output layer', () => {
+  const linearThenLoss = (bias: boolean): Graph => {
+    const graph = new Graph();
+    const [x, w, b] = [graph.input('x', 'f32', [3, 4]), graph.param('w', 'f32', [5, 4]), [5]] as const;
+    const logits = linear(x, w, bias ? graph.param('b', 'f32', b) : undefined);
+    graph.output('loss', crossEntropy(logits, graph.input('labels', 'i32', [3]), 0.1));
+    return graph;
+  };
+
+  test('is one op with it', () => {
+    const graph = prepareForTraining(linearThenLoss(false));
+    expect(ops(graph)).toEqual(['linear_cross_entropy']);
+    verify(graph);
+  });
+
+  test('not where a bias comes between', () => {
+    expect(ops(prepareForTraining(linearThenLoss(true)))).toEqual(['linear', 'cross_entropy']);
+  });
+
+  test.each([false, true])('comes from its gradient, recomputation %s', (recompute) => {
+    const graph = tinyLossGraph({ recompute });
+    verify(graph);
+    expect(ops(graph).filter((op) => op.includes('cross_entropy'))).toEqual(['linear_cross_entropy_grad']);
+  });
+
+  test('stays where the gradient depends on it', () => {
+    const { graph } = makeTrainable(prepareForTraining(linearThenLoss(false)), () => true, 'f32');
+    const loss = graph.outputs.get('loss') as Value;
+    gradients(reduce('sum', mul(loss, loss), 0), [...graph.states.values()]);
+    expect(shareLoss(graph)).toBe(graph);
+  });
 });

@@ -3,7 +3,12 @@ import { attention, attentionGrad, pagedAttention } from './attention.js';
 import { samples as binary } from './binary.js';
 import { kvCopy, kvWrite, ropeKvWrite } from './cache.js';
 import { conv2d, conv2dGradW, conv2dGradX, fusedConv2d } from './conv2d.js';
-import { crossEntropy, crossEntropyGrad } from './cross_entropy.js';
+import {
+  crossEntropy,
+  crossEntropyGrad,
+  linearCrossEntropy,
+  linearCrossEntropyGrad,
+} from './cross_entropy.js';
 import { samples as embedding, embeddingGrad } from './embedding.js';
 import { reduceGrad, unaryGrad } from './gradients.js';
 import {
@@ -42,6 +47,8 @@ export const suites: Readonly<Record<string, readonly Sample[]>> = {
   conv2d_grad_x: conv2dGradX,
   cross_entropy: crossEntropy,
   cross_entropy_grad: crossEntropyGrad,
+  linear_cross_entropy: linearCrossEntropy,
+  linear_cross_entropy_grad: linearCrossEntropyGrad,
   ema,
   embedding,
   embedding_grad: embeddingGrad,
