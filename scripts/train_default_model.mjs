@@ -50,13 +50,20 @@ const config = {
 };
 
 /** Drawn, as greedy text of so small a model goes round in circles. */
-const generation = { bos_token_id: 0, eos_token_id: 0, do_sample: true, temperature: 0.7, top_p: 0.9 };
+const generation = {
+  bos_token_id: 0,
+  eos_token_id: 0,
+  do_sample: true,
+  temperature: 0.75,
+  top_p: 0.9,
+  repetition_penalty: 1.1,
+};
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    steps: { type: 'string', default: '15000' },
-    decay: { type: 'string', default: '3000' },
+    steps: { type: 'string', default: '6600' },
+    decay: { type: 'string', default: '1600' },
     install: { type: 'boolean', default: false },
   },
 });
@@ -163,8 +170,14 @@ process.on('SIGINT', () => interrupt.abort());
 copyBooks();
 await makeTokenizer();
 await makeData();
-await trainTo(steps - decay, 256, interrupt.signal);
-await trainTo(steps, 512, interrupt.signal);
+try {
+  await trainTo(steps - decay, 256, interrupt.signal);
+  await trainTo(steps, 512, interrupt.signal);
+} catch (error) {
+  if (!interrupt.signal.aborted) throw error;
+  process.stderr.write('stopped: the same command goes on\n');
+  process.exit(130);
+}
 rmSync(at('q8'), { recursive: true, force: true });
 await quantizeModel(at('model'), at('q8'));
 if (values.install) {
