@@ -18,11 +18,11 @@ void CheckLabels(const StepLoader& l, int32_t labels, int32_t rows, Dim classes)
     for (int64_t i = 0; i < c.Count(labels); ++i) {
       const int32_t label = c.I32(labels)[i];
       if (label != kIgnored && (label < 0 || label >= c.Size(classes))) {
-        throw EngineError(ErrorCode::kInvalidArgument,
-                          "cross_entropy: expected labels from 0 to " +
-                              std::to_string(c.Size(classes) - 1) + ", or " +
-                              std::to_string(kIgnored) + " where there is none, got " +
-                              std::to_string(label));
+        throw EngineError(ErrorCode::kInvalidArgument, "cross_entropy: expected labels from 0 to " +
+                                                           std::to_string(c.Size(classes) - 1) +
+                                                           ", or " + std::to_string(kIgnored) +
+                                                           " where there is none, got " +
+                                                           std::to_string(label));
       }
     }
   });
@@ -71,8 +71,8 @@ struct LinearCrossEntropy {
     const float* from = c.F32(x) + first * width;
     if (bf16) ToLogits().MoveLeft(c, from, c.Address(x_rows), count, width);
     c.Run(ToLogits().kernel(), LogitsArgs(c, first, count));
-    const CrossEntropyArgs forward{c.F32(logits), c.I32(labels) + first, c.F32(loss) + first,
-                                   count,         classes,               smoothing};
+    const CrossEntropyArgs forward{
+        c.F32(logits), c.I32(labels) + first, c.F32(loss) + first, count, classes, smoothing};
     if (dloss < 0) {
       c.Run(kernels->training->cross_entropy, forward);
       return;
@@ -98,8 +98,8 @@ struct LinearCrossEntropy {
                        classes);
   }
   LinearArgs DwArgs(const RunContext& c, int64_t first, int64_t count) const {
-    LinearArgs args = ToDw().Args(c.Address(columns), c.Address(x_panels), c.F32(dw), classes,
-                                  width, count);
+    LinearArgs args =
+        ToDw().Args(c.Address(columns), c.Address(x_panels), c.F32(dw), classes, width, count);
     if (first > 0) args.residual = c.F32(dw);
     return args;
   }

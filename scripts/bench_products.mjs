@@ -1,4 +1,4 @@
-// node scripts/bench_products.mjs [--isa LEVEL] [--rounds N]: the large products of training GPT-2 124M (1,024 tokens), in f32 and bf16, with
+// node scripts/bench_products.mjs [--isa LEVEL] [--rounds N]: the large products of training two GPTs, in f32 and bf16, with
 // the rounding, transposing and packing of what they multiply, as shares of what the processor does in registers in the same round.
 // The best of three runs beside the best of three of the peak; medians of rounds.
 import { cpus } from 'node:os';
@@ -16,13 +16,18 @@ const { values } = parseArgs({
 const threads = Number(process.env.TRIGA_THREADS) || cpus().length;
 const executor = cpuExecutor({ threads, ...(values.isa && { isa: values.isa }) });
 
-/** Rows, columns, and what is summed over; forward, to the gradient of x, to that of w. */
-const [tokens, width, wide] = [1024, 768, 3072];
-const products = [
+/** Of the first linear of an MLP: forward, to the gradient of x, to that of w. m rows, n columns, sums over k. */
+const productsOf = (
+  /** @type {number} */ tokens,
+  /** @type {number} */ width,
+  /** @type {number} */ wide,
+) => [
   { name: 'x · Wᵀ', m: tokens, n: wide, k: width, transposeA: false, transposeB: true },
   { name: 'dy · W', m: tokens, n: width, k: wide, transposeA: false, transposeB: false },
   { name: 'dyᵀ · x', m: wide, n: width, k: tokens, transposeA: true, transposeB: false },
 ];
+/** GPT-2 124M with 4 × 256 tokens, and a GPT of 10M with 16 × 256. */
+const products = [...productsOf(1024, 768, 3072), ...productsOf(4096, 384, 1536)];
 const median = (/** @type {number[]} */ list) =>
   list.toSorted((a, b) => a - b)[list.length >> 1] ?? Number.NaN;
 

@@ -7,7 +7,8 @@
 namespace triga {
 namespace {
 
-inline float loss_of_row(const CrossEntropyArgs& a, const float* x, int32_t label, const RowStats& s) {
+inline float loss_of_row(const CrossEntropyArgs& a, const float* x, int32_t label,
+                         const RowStats& s) {
   // Distances from the greatest are summed up, which are as small as the loss.
   float loss = ::logf(s.sum_exp) + (1.0f - a.smoothing) * (s.max - x[label]);
   if (a.smoothing != 0) {
