@@ -5,16 +5,17 @@
 
 #include "kernels/cpu/kernel_training.h"
 #include "native/error.h"
+#include "native/packed_product.h"
 #include "native/plan.h"
-#include "native/product.h"
 
 namespace triga {
 namespace {
 
-// A label for each row, which names one of the classes or is kIgnored.
-void CheckLabels(const StepLoader& l, int32_t labels, int32_t rows, Dim classes) {
+// A label for each row, which is kIgnored or names one of the classes, as many as `table` has along `axis`.
+void CheckLabels(const StepLoader& l, int32_t labels, int32_t rows, int32_t table, size_t axis) {
+  const Dim classes = l.DimOf(table, axis);
   l.ExpectNumberARow(labels, rows);
-  l.CheckNumbers(l.Key("labels", {rows, labels}), {labels}, [=](const RunContext& c) {
+  l.CheckNumbers(l.Key("labels", {table, labels}), {labels}, [=](const RunContext& c) {
     for (int64_t i = 0; i < c.Count(labels); ++i) {
       const int32_t label = c.I32(labels)[i];
       if (label != kIgnored && (label < 0 || label >= c.Size(classes))) {
@@ -32,7 +33,7 @@ void CheckLabels(const StepLoader& l, int32_t labels, int32_t rows, Dim classes)
 std::function<CrossEntropyArgs(const RunContext&)> LoadLabelled(const StepLoader& l) {
   const int32_t logits = l.In(0, DType::kF32), labels = l.In(1, DType::kI32);
   l.Expect(l.Rank(logits) == 2, "rows of logits");
-  CheckLabels(l, labels, logits, l.DimOf(logits, 1));
+  CheckLabels(l, labels, logits, logits, 1);
   const float smoothing = static_cast<float>(l.Attr(0));
   return [=](const RunContext& c) {
     return CrossEntropyArgs{c.F32(logits),     c.I32(labels),     nullptr,
@@ -52,9 +53,9 @@ struct LinearCrossEntropy {
   float smoothing;
   bool bf16;
 
-  Product ToLogits() const { return {kernels, false, true, bf16}; }
-  Product ToDx() const { return {kernels, false, false, bf16}; }
-  Product ToDw() const { return {kernels, true, false, bf16}; }
+  PackedProduct ToLogits() const { return {kernels, false, true, bf16}; }
+  PackedProduct ToDx() const { return {kernels, false, false, bf16}; }
+  PackedProduct ToDw() const { return {kernels, true, false, bf16}; }
 
   void Run(const RunContext& c) const {
     ToLogits().PackRight(c, c.F32(w), c.Address(w_panels), classes, width);
@@ -126,7 +127,7 @@ Step LoadOfLinear(const StepLoader& l, bool gradients) {
   s.classes = l.Fixed(s.w, 0);
   s.width = l.Fixed(s.w, 1);
   l.Expect(l.Fixed(s.x, 1) == s.width, "w as wide as x");
-  CheckLabels(l, s.labels, s.x, l.DimOf(s.w, 0));
+  CheckLabels(l, s.labels, s.x, s.w, 0);
 
   size_t out = 0;
   const DType moved = s.bf16 ? DType::kBF16 : DType::kF32;

@@ -2,14 +2,14 @@
 #include <cstring>
 
 #include "native/error.h"
+#include "native/packed_product.h"
 #include "native/plan.h"
-#include "native/product.h"
 
 namespace triga {
 namespace {
 
 struct MatmulStep {
-  Product product;
+  PackedProduct product;
   int32_t a, b, bias, residual, y, panels, rows, padded_bias;
   size_t rank;
   bool rows_filled, panels_filled;  // an earlier step of the plan has done so

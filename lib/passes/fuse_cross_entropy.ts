@@ -21,7 +21,10 @@ function ofLinear(m: Matcher, node: Node): Fusion<Inputs, { readonly smoothing: 
   return { inputs: { x, w, labels }, attrs: { smoothing: node.attrs.smoothing as number } };
 }
 
-const operands = ({ inputs: { x, w, labels } }: Node): readonly (Value | undefined)[] => [x, w, labels];
+/** Whether a gradient is that of a loss: of the same operands, computed alike. */
+const isOf = (gradient: Node, loss: Node): boolean =>
+  (['x', 'w', 'labels'] as const).every((name) => gradient.inputs[name] === loss.inputs[name]) &&
+  (['smoothing', 'compute'] as const).every((name) => gradient.attrs[name] === loss.attrs[name]);
 
 /**
  * Takes a `linear_cross_entropy` from its gradient, which computes it on the way: the logits are computed once. What reads the loss
@@ -31,10 +34,7 @@ export function shareLoss(graph: Graph): Graph {
   const gradients = graph.nodes.filter(({ op }) => op === 'linear_cross_entropy_grad');
   const found = graph.nodes
     .filter(({ op }) => op === 'linear_cross_entropy')
-    .map((loss) => ({
-      loss,
-      gradient: gradients.find((node) => operands(node).every((v, i) => v === operands(loss)[i])),
-    }))
+    .map((loss) => ({ loss, gradient: gradients.find((node) => isOf(node, loss)) }))
     .find(({ gradient }) => gradient !== undefined);
   if (!found?.gradient) return graph;
   const { loss, gradient } = found;

@@ -107,6 +107,12 @@ describe('bad input', () => {
     expect(texts).toEqual(parts);
   });
 
+  test('a text as its file has it', async () => {
+    const odd = ' a\r\nb\u0085 e\u0301\r\n';
+    expect((await loaded(odd, 'txt', { normalize: false })).texts).toEqual([odd]);
+    expect((await loaded(odd, 'txt', {})).texts).toEqual(['a\nb \u00e9']);
+  });
+
   test('inputs that cannot be read', async () => {
     const tokenizer = await putByteTokenizer(scratch.path('tokenizer'));
     const odd = await scratch.put('data.bin', 'text');

@@ -9,6 +9,8 @@ import { activation } from '../../lib/ops/activation.js';
 import { add, mul } from '../../lib/ops/binary.js';
 import { crossEntropy } from '../../lib/ops/cross_entropy.js';
 import { linear } from '../../lib/ops/linear.js';
+import { linearCrossEntropy } from '../../lib/ops/linear_cross_entropy.js';
+import { linearCrossEntropyGrad } from '../../lib/ops/linear_cross_entropy_grad.js';
 import { matmul } from '../../lib/ops/matmul.js';
 import { reduce } from '../../lib/ops/reduce.js';
 import { eliminateDead } from '../../lib/passes/eliminate_dead.js';
@@ -129,6 +131,16 @@ describe('cross-entropy of the output layer', () => {
     const graph = tinyLossGraph({ recompute });
     verify(graph);
     expect(ops(graph).filter((op) => op.includes('cross_entropy'))).toEqual(['linear_cross_entropy_grad']);
+  });
+
+  test('stays where the gradient is of another loss', () => {
+    const graph = new Graph();
+    const [x, w] = [graph.input('x', 'f32', [3, 4]), graph.input('w', 'f32', [5, 4])];
+    const labels = graph.input('labels', 'i32', [3]);
+    graph.output('loss', linearCrossEntropy({ x, w, labels }, 0.1));
+    const dloss = graph.input('dloss', 'f32', [3]);
+    graph.output('dx', linearCrossEntropyGrad({ x, w, labels, dloss }, { smoothing: 0 }).dx);
+    expect(shareLoss(graph)).toBe(graph);
   });
 
   test('stays where the gradient depends on it', () => {

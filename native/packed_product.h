@@ -7,7 +7,7 @@
 
 namespace triga {
 
-struct Product {
+struct PackedProduct {
   const CpuKernels* kernels;
   bool transpose_a, transpose_b, bf16;
 
